@@ -1,0 +1,13 @@
+//! Debezium bytes in, typed changes out; and the rule that says which of two changes wins.
+//!
+//! This crate knows no I/O, no clock and no configuration. Unknown or broken input is a [`DecodeError`], never a panic.
+
+mod decode;
+mod epoch;
+mod error;
+mod order;
+
+pub use decode::{Change, Control, Decoded, Decoder, Op, RawRecord, Snapshot, SourceInfo};
+pub use epoch::{EpochBook, SourceIdent};
+pub use error::DecodeError;
+pub use order::{KeyState, Outcome, Position, Version, judge};

@@ -1,0 +1,78 @@
+//! Which change wins: versions, and the two-stage rule.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::SourceIdent;
+
+/// Where in its source's log a change stands, before its source has been given an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Position {
+    /// Which log: positions of different logs are compared by epoch only.
+    pub ident: SourceIdent,
+    /// MySQL and MariaDB: `file number << 40 | pos`. Postgres: the LSN. Without either: the Kafka offset.
+    pub hi: i64,
+    /// MySQL and MariaDB: `row`. Postgres: the order in the transaction when the record carries it, else 0.
+    pub lo: i32,
+}
+
+/// The version of a row: totally ordered, newest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Version {
+    pub epoch: i32,
+    pub hi: i64,
+    pub lo: i32,
+}
+
+/// What is known of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyState {
+    /// The highest version seen, whether or not it was applied.
+    pub version: Version,
+    /// Event time of the row that stands, or of the delete.
+    pub event_time: DateTime<Utc>,
+    pub deleted: bool,
+}
+
+/// What became of one change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The row now stands as the change says.
+    Applied,
+    /// The row is gone.
+    Deleted,
+    /// Older by event time than the row that stands: kept in the change log, its version advances.
+    Late,
+    /// Seen before: no effect.
+    Duplicate,
+}
+
+/// The two-stage rule for one change of one key.
+///
+/// `version` is `None` for a tombstone that came without its delete: it deletes what stands and keeps the version.
+/// `event_time` of an upsert is the row's own, or its source's commit time where the row has none.
+///
+/// Stage 1, transport: a version at or below the last one is a duplicate. Stage 2, business: a delete always counts; an
+/// upsert counts when nothing stands or when it is not older by event time; otherwise it is late.
+pub fn judge(
+    state: Option<&KeyState>,
+    delete: bool,
+    version: Option<Version>,
+    event_time: DateTime<Utc>,
+) -> (Outcome, Option<KeyState>) {
+    let Some(version) = version else {
+        return match state {
+            Some(state) if !state.deleted => (Outcome::Deleted, Some(KeyState { deleted: true, ..*state })),
+            _ => (Outcome::Duplicate, state.copied()),
+        };
+    };
+    match state {
+        Some(state) if version <= state.version => (Outcome::Duplicate, Some(*state)),
+        _ if delete => (Outcome::Deleted, Some(KeyState { version, event_time, deleted: true })),
+        Some(state) if !state.deleted && event_time < state.event_time => {
+            (Outcome::Late, Some(KeyState { version, ..*state }))
+        }
+        _ => (Outcome::Applied, Some(KeyState { version, event_time, deleted: false })),
+    }
+}

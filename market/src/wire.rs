@@ -1,0 +1,204 @@
+//! What goes over the wire: the live protocol (`/api/v1/stream`) and the REST bodies of `/api/v1`.
+//!
+//! The live protocol in one paragraph. The server opens with [`ServerMessage::Hello`]; the client subscribes with
+//! [`ClientMessage::Sub`] and gets, per symbol, either a [`ServerMessage::Snap`] or the [`ServerMessage::Delta`]s it
+//! missed, and then live deltas. `seq` counts committed changes of the whole stream within one `epoch`; the deltas of
+//! one symbol and timeframe form a chain in which each `prev` equals the `seq` before it, so a gap is always seen.
+//! A `snap` resets the chain and may come at any time (a slow client gets one instead of what it missed).
+
+use crate::{Bar, Stats, Symbol, Timeframe};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Sub-protocol name of the MessagePack encoding; without it frames are JSON text.
+pub const MSGPACK_PROTOCOL: &str = "stockstream.v1.msgpack";
+
+/// Close code: the server restarts, come back.
+pub const CLOSE_RESTART: u16 = 1012;
+/// Close code: too many connections, try later.
+pub const CLOSE_TRY_LATER: u16 = 1013;
+/// Close code: the client reads too slowly.
+pub const CLOSE_SLOW: u16 = 4407;
+
+/// Seconds between two beats.
+pub const BEAT_SECONDS: u64 = 5;
+
+/// From the client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// Replaces the subscription. With `epoch` and `since` of an earlier connection the server sends what was missed,
+    /// if it still can.
+    Sub {
+        symbols: Vec<Symbol>,
+        #[serde(default)]
+        timeframe: Timeframe,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<i64>,
+        /// Bars wanted per snapshot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bars: Option<u32>,
+    },
+}
+
+/// From the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    Hello {
+        /// Names one history of `seq`; another epoch means that everything must be fetched again.
+        epoch: String,
+        seq: i64,
+        server_time: DateTime<Utc>,
+        /// How late data may be and still be called live.
+        budget_ms: u32,
+        source: SourceKind,
+    },
+    /// The state of one symbol as of `seq`, oldest bar first.
+    Snap { symbol: Symbol, timeframe: Timeframe, seq: i64, bars: Vec<Bar>, stats: Option<Stats> },
+    /// Changes of one symbol, in commit order.
+    Delta { symbol: Symbol, timeframe: Timeframe, prev: i64, seq: i64, records: Vec<Record> },
+    /// What the data-quality rules said of the latest batch.
+    Dq { quarantined: u64, tagged: u64 },
+    /// The pipeline's state.
+    Pipe { state: PipeState, lag: Option<i64>, rows_per_second: f64 },
+    /// The server lives. Carries the head, but is not data: it must not clear STALE.
+    Beat { seq: i64, server_time: DateTime<Utc> },
+    /// The history asked for is gone: drop what you have, snapshots follow.
+    Refetch { reason: String },
+    /// The client's message was not understood; the connection stays.
+    Error { code: String, message: String },
+}
+
+/// One change of one candle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A candle that was not there before.
+    Bar {
+        #[serde(flatten)]
+        bar: Bar,
+        /// When the source committed the change, and when this server did.
+        event_time: DateTime<Utc>,
+        committed_at: DateTime<Utc>,
+    },
+    /// A candle that was there and is now different.
+    Rev {
+        #[serde(flatten)]
+        bar: Bar,
+        event_time: DateTime<Utc>,
+        committed_at: DateTime<Utc>,
+    },
+    /// A candle that is gone.
+    Del { time: DateTime<Utc>, committed_at: DateTime<Utc> },
+}
+
+/// Where the rows come from. Whatever is simulated is labelled so wherever it shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceKind {
+    /// `live` or `replay`.
+    pub mode: SourceMode,
+    /// Whether prices are made up by a generator.
+    pub simulated: bool,
+    /// Multiples of real time, for a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceMode {
+    Live,
+    Replay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PipeState {
+    /// Not yet connected to Kafka and Postgres.
+    Starting,
+    Running,
+    /// Something it needs is away; it tries again by itself.
+    Retrying,
+    /// Stopped by the flood guard or by an operator.
+    Paused,
+    Stopped,
+}
+
+/// `GET /api/v1/bars`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BarsPage {
+    pub bars: Vec<Bar>,
+    /// Pass it as `cursor` for the next page; `null` on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// One row of `GET /api/v1/symbols`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SymbolInfo {
+    pub symbol: Symbol,
+    /// Time of the first and the last one-minute bar.
+    pub first: DateTime<Utc>,
+    pub last: DateTime<Utc>,
+    pub bars: i64,
+    /// Whether the symbol's prices are made up.
+    pub simulated: bool,
+}
+
+/// One row of `GET /api/v1/latest`: the newest one-minute bar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatestBar {
+    pub symbol: Symbol,
+    #[serde(flatten)]
+    pub bar: Bar,
+    pub event_time: DateTime<Utc>,
+    pub committed_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_needs_only_its_symbols() {
+        let message: ClientMessage = serde_json::from_str(r#"{"type":"sub","symbols":["AMZN"]}"#).unwrap();
+        assert_eq!(
+            message,
+            ClientMessage::Sub {
+                symbols: vec!["AMZN".parse().unwrap()],
+                timeframe: Timeframe::Minute1,
+                epoch: None,
+                since: None,
+                bars: None
+            }
+        );
+    }
+
+    #[test]
+    fn a_delta_reads_as_documented() {
+        let bar = Bar {
+            time: "2024-01-16T14:31:00Z".parse().unwrap(),
+            open: "153.42".parse().unwrap(),
+            high: "153.50".parse().unwrap(),
+            low: "153.27".parse().unwrap(),
+            close: "153.36".parse().unwrap(),
+            volume: 18250,
+        };
+        let at: DateTime<Utc> = "2024-01-16T14:32:00.25Z".parse().unwrap();
+        let delta = ServerMessage::Delta {
+            symbol: "AMZN".parse().unwrap(),
+            timeframe: Timeframe::Minute1,
+            prev: 41,
+            seq: 42,
+            records: vec![Record::Bar { bar, event_time: at, committed_at: at }],
+        };
+        let text = serde_json::to_string(&delta).unwrap();
+        assert_eq!(
+            text,
+            r#"{"type":"delta","symbol":"AMZN","timeframe":"1m","prev":41,"seq":42,"records":[{"kind":"bar","time":"2024-01-16T14:31:00Z","open":153.42,"high":153.5,"low":153.27,"close":153.36,"volume":18250,"event_time":"2024-01-16T14:32:00.250Z","committed_at":"2024-01-16T14:32:00.250Z"}]}"#
+        );
+        assert_eq!(serde_json::from_str::<ServerMessage>(&text).unwrap(), delta);
+    }
+}
