@@ -2,6 +2,9 @@
 //!
 //! This crate knows no I/O and no clock: the time comes in with [`Limits`].
 
+mod calendar;
+mod check;
 mod rule;
 
-pub use rule::{Limits, Rule, RuleSet, Severity, Verdict, Violation, check_row};
+pub use check::check_row;
+pub use rule::{Limits, RULE_VERSION, Rule, RuleSet, Severity, Verdict, Violation};
