@@ -13,11 +13,11 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
  && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin stockstream
 COPY --from=build /build/target/release/stockstream /usr/local/bin/stockstream
 COPY --from=build /build/target/site /usr/share/stockstream/site
-ENV STOCKSTREAM_SITE=/usr/share/stockstream/site
+ENV STOCKSTREAM_SITE_ROOT=/usr/share/stockstream/site STOCKSTREAM_LISTEN=0.0.0.0:8080
 # by number: an orchestrator can check that it is not root
 USER 10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["stockstream", "health", "--url", "http://127.0.0.1:8080/readyz"]
+  CMD ["stockstream", "health", "--listen", "127.0.0.1:8080"]
 ENTRYPOINT ["stockstream"]
-CMD ["serve", "--listen", "0.0.0.0:8080"]
+CMD ["serve"]

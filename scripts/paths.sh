@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2016 # backticks are meant as such
 # Checks that every path that the documents name in backticks exists.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +9,6 @@ for document in ARCHITECTURE.md README.md; do
   while read -r path; do
     seen=$((seen + 1))
     if [ ! -e "$path" ]; then echo "paths: $document names $path, which does not exist" >&2; wrong=1; fi
-  # shellcheck disable=SC2016 # backticks are meant
   done < <(grep -oE '`[^` ]+`' "$document" | tr -d '`' |
     grep -E '^\.?[A-Za-z0-9_-][A-Za-z0-9_./-]*$' | grep -E '^[^/].*/|\.(md|toml|sh|rs|sql|yaml|json|mjs)$' |
     grep -vE '^(target|\.tools|\.stack|node_modules)/|^MIT/' | sort -u)
