@@ -24,7 +24,9 @@ pub enum DecodeError {
     WrongType { column: String, expected: &'static str, found: String },
     #[error("column {column}: {value} is out of range")]
     OutOfRange { column: String, value: String },
-    #[error("column {column}: a base64 decimal whose scale is in no schema; set decimal.handling.mode=string or keep the schema")]
+    #[error(
+        "column {column}: a base64 decimal whose scale is in no schema; set decimal.handling.mode=string or keep the schema"
+    )]
     DecimalScaleUnknown { column: String },
     #[error("column {column}: the source did not send the value of an unchanged TOAST column")]
     UnavailableValue { column: String },

@@ -2,12 +2,15 @@
 //!
 //! This crate knows no I/O, no clock and no configuration. Unknown or broken input is a [`DecodeError`], never a panic.
 
+pub mod captured;
+mod change;
 mod decode;
 mod epoch;
 mod error;
 mod order;
 
-pub use decode::{Change, Control, Decoded, Decoder, Op, RawRecord, Snapshot, SourceInfo};
-pub use epoch::{EpochBook, SourceIdent};
+pub use change::{Change, Control, Decoded, Op, RawRecord, Snapshot, SourceInfo};
+pub use decode::{AnyRow, Decoder};
+pub use epoch::{EpochBook, InvalidSourceIdent, SourceIdent};
 pub use error::DecodeError;
 pub use order::{KeyState, Outcome, Position, Version, judge};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::SourceIdent;
 
 /// Where in its source's log a change stands, before its source has been given an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Position {
     /// Which log: positions of different logs are compared by epoch only.
     pub ident: SourceIdent,
@@ -48,27 +48,45 @@ pub enum Outcome {
     Duplicate,
 }
 
-/// The two-stage rule for one change of one key.
+impl Position {
+    /// The version it stands for, once its source has an epoch.
+    pub fn version(&self, epoch: i32) -> Version {
+        Version { epoch, hi: self.hi, lo: self.lo }
+    }
+}
+
+impl Version {
+    /// Below every version that a source gives.
+    pub const NONE: Self = Self { epoch: 0, hi: 0, lo: 0 };
+}
+
+/// The two-stage rule for one change of one key: what becomes of it, and what is then known of the key (`None`: still
+/// nothing).
 ///
-/// `version` is `None` for a tombstone that came without its delete: it deletes what stands and keeps the version.
-/// `event_time` of an upsert is the row's own, or its source's commit time where the row has none.
+/// `event_time` of an upsert is the row's own, or its source's commit time where the row has none; of a delete the
+/// source's commit time.
 ///
-/// Stage 1, transport: a version at or below the last one is a duplicate. Stage 2, business: a delete always counts; an
-/// upsert counts when nothing stands or when it is not older by event time; otherwise it is late.
+/// Stage 1, transport: a version at or below the last one is a duplicate and changes nothing. Stage 2, business: a delete
+/// always counts; an upsert counts when nothing stands or when it is not older by event time than what stands; otherwise
+/// it is late, and only the version advances.
+///
+/// `version` is `None` for a tombstone that came without its delete. It has no place in the order, so stage 1 cannot
+/// judge it: it deletes what stands, and the last version stays, so that a newer one can bring the row back. An upsert
+/// always has a version; one without passes to stage 2 in the same way.
 pub fn judge(
     state: Option<&KeyState>,
     delete: bool,
     version: Option<Version>,
     event_time: DateTime<Utc>,
 ) -> (Outcome, Option<KeyState>) {
-    let Some(version) = version else {
-        return match state {
-            Some(state) if !state.deleted => (Outcome::Deleted, Some(KeyState { deleted: true, ..*state })),
-            _ => (Outcome::Duplicate, state.copied()),
-        };
+    let last = state.map_or(Version::NONE, |state| state.version);
+    let version = match version {
+        Some(version) if state.is_some() && version <= last => return (Outcome::Duplicate, state.copied()),
+        Some(version) => version,
+        None if delete && state.is_none_or(|state| state.deleted) => return (Outcome::Duplicate, state.copied()),
+        None => last,
     };
     match state {
-        Some(state) if version <= state.version => (Outcome::Duplicate, Some(*state)),
         _ if delete => (Outcome::Deleted, Some(KeyState { version, event_time, deleted: true })),
         Some(state) if !state.deleted && event_time < state.event_time => {
             (Outcome::Late, Some(KeyState { version, ..*state }))

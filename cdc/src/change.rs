@@ -1,6 +1,8 @@
-//! One Kafka record to one typed change.
+//! What a record turned out to be.
 
-use crate::{DecodeError, Position};
+#[cfg(doc)]
+use crate::Decoder;
+use crate::Position;
 use chrono::{DateTime, Utc};
 use market::StockRow;
 use serde::Serialize;
@@ -46,6 +48,7 @@ pub enum Control {
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     Create,
+    /// Also what a flattened row is when it does not say.
     Update,
     /// Read by a snapshot.
     Read,
@@ -83,11 +86,12 @@ pub struct Change {
     pub record_id: i64,
     /// The row after the change; `None` for a delete.
     pub after: Option<StockRow>,
-    /// The row before the change, as far as the source sends it and when [`Decoder::keep_before`] is on.
+    /// The row before the change, as far as the source sends it and when
+    /// [`Decoder::keep_before`] is on. Postgres' default replica identity makes up every column but the key.
     pub before: Option<StockRow>,
     /// Columns that `stock` does not have, by name; kept aside, not refused.
     pub extra: Option<Box<Map<String, Value>>>,
-    /// `None` for a tombstone that came without its delete.
+    /// `None` for a tombstone that came without its delete, unless the partition is ordered by its offsets anyway.
     pub position: Option<Position>,
     pub source: SourceInfo,
 }
@@ -98,39 +102,5 @@ impl Change {
     pub fn event_time(&self, fallback: DateTime<Utc>) -> DateTime<Utc> {
         let own = self.after.as_ref().and_then(|row| row.event_time);
         own.or(self.source.committed_at).unwrap_or(fallback)
-    }
-}
-
-/// Decodes the records of one partition, in offset order. It keeps the schemas it has seen, so that a record whose
-/// schema block equals an earlier one costs only its payload, and the key of the last delete, so that the tombstone
-/// after it is recognised.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    keep_before: bool,
-    /// Which life of the topic the offsets belong to.
-    incarnation: i32,
-}
-
-impl Decoder {
-    /// Largest key or value accepted, in bytes.
-    pub const MAX_BYTES: usize = 1 << 20;
-
-    pub fn new(incarnation: i32) -> Self {
-        Self { keep_before: false, incarnation }
-    }
-
-    /// Also decode `before` rows (`decode` prints them; the pipeline does without).
-    pub fn keep_before(mut self) -> Self {
-        self.keep_before = true;
-        self
-    }
-
-    /// What the record is, or why that cannot be said.
-    ///
-    /// # Errors
-    /// See [`DecodeError`]; the record then belongs into quarantine.
-    pub fn decode(&mut self, record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
-        let _ = (record, self.keep_before, self.incarnation);
-        Err(DecodeError::NoKey)
     }
 }
