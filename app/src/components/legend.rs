@@ -1,0 +1,43 @@
+use crate::{format, format::Direction};
+use leptos::prelude::*;
+use market::{Bar, Timeframe};
+
+/// The bar under the crosshair, or the newest: always in the same place, so that it never covers a candle.
+#[component]
+pub fn Legend(
+    #[prop(into)] bar: Signal<Option<Bar>>,
+    #[prop(into)] places: Signal<u32>,
+    #[prop(into)] timeframe: Signal<Timeframe>,
+    /// Whether a crosshair chose the bar.
+    #[prop(into)]
+    chosen: Signal<bool>,
+) -> impl IntoView {
+    let price = move |of: fn(&Bar) -> rust_decimal::Decimal| {
+        Memo::new(move |_| {
+            bar.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::number(of(&bar), places.get()))
+        })
+    };
+    let change = Memo::new(move |_| {
+        let bar = bar.get()?;
+        let change = bar.close - bar.open;
+        Some((Direction::of(change), format::signed(change, places.get())))
+    });
+    let time = Memo::new(move |_| {
+        bar.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::bar_time(bar.time, timeframe.get()))
+    });
+    let volume =
+        Memo::new(move |_| bar.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::count(bar.volume)));
+    view! {
+        <div class="legend" class:chosen=move || chosen.get()>
+            <span class="legend-time" data-legend="time">{time}</span>
+            <span class="legend-item"><abbr title="open">"O"</abbr>" "<b data-legend="open">{price(|bar| bar.open)}</b></span>
+            <span class="legend-item"><abbr title="high">"H"</abbr>" "<b data-legend="high">{price(|bar| bar.high)}</b></span>
+            <span class="legend-item"><abbr title="low">"L"</abbr>" "<b data-legend="low">{price(|bar| bar.low)}</b></span>
+            <span class="legend-item"><abbr title="close">"C"</abbr>" "<b data-legend="close">{price(|bar| bar.close)}</b></span>
+            <span class=move || format!("legend-item {}", change.with(|c| c.as_ref().map_or("", |(direction, _)| direction.class())))>
+                {move || change.get().map(|(direction, text)| view! { <span aria-hidden="true">{direction.arrow()}</span> " " <b>{text}</b> })}
+            </span>
+            <span class="legend-item"><abbr title="volume in shares">"Vol"</abbr>" "<b data-legend="volume">{volume}</b></span>
+        </div>
+    }
+}
