@@ -1,11 +1,16 @@
 //! Everything with I/O.
 //!
-//! `pipeline` consumes and writes, `store` holds all SQL, `feed` pushes to sockets, `http` answers requests, `embedded`
-//! is the stack of `demo`, `source` writes into source databases.
+//! `command` is what the binary does, `config` what it can be told, `application` the running whole; `pipeline` consumes and writes, `store` holds all
+//! SQL, `feed` pushes to sockets, `http` answers requests, `embedded` is the stack of `demo`, `source` writes into
+//! source databases, `telemetry` is logs and metrics.
 
+pub mod application;
+pub mod command;
+pub mod config;
 pub mod embedded;
 pub mod feed;
 pub mod http;
 pub mod pipeline;
 pub mod source;
 pub mod store;
+pub mod telemetry;

@@ -1,1 +1,61 @@
-//! store
+//! All SQL lives here, and nothing but SQL: what the rows mean is decided by `cdc`, `quality` and `pipeline`.
+
+mod apply;
+mod copy;
+mod dictionary;
+mod fold;
+mod head;
+mod partition;
+mod read;
+
+pub use apply::{ApplyError, Batch, Committed, IsSimulated, Writer};
+pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
+pub use head::{ChangedCandle, ChangesSince, Head};
+pub use partition::{FeedPosition, PartitionKey, PartitionState};
+pub use read::*;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::time::Duration;
+
+/// Postgres, as every part of the program sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// A store whose connections are opened when they are first needed: the program starts, and says so, also while
+    /// Postgres is away.
+    pub fn new(options: PgConnectOptions, connections: u32) -> Self {
+        let options = options.application_name("stockstream").options([("timezone", "UTC")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(3))
+            .idle_timeout(Duration::from_secs(300))
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Brings the schema up to date. sqlx takes an advisory lock for it, so that several instances may start at once.
+    ///
+    /// # Errors
+    /// Postgres does not answer, or a migration that already ran was changed since.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!("../migrations").run(&self.pool).await
+    }
+
+    /// Whether Postgres answers now.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("select 1").execute(&self.pool).await.map(drop)
+    }
+}

@@ -1,0 +1,125 @@
+//! The running program, as `demo` and `serve` share it: pipeline, live feed and HTTP server around one store.
+
+use crate::{
+    config::WebConfig,
+    feed::{Feed, Hub, Publisher, pulse},
+    http::{self, AppState},
+    pipeline::{self, ConsumerConfig, Pipeline, Progress},
+    store::{IsSimulated, Store},
+    telemetry,
+};
+use anyhow::Context;
+use leptos::config::LeptosOptions;
+use market::wire::SourceKind;
+use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long an orderly end may take.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Everything that differs between the ways to run.
+pub struct Application {
+    pub web: WebConfig,
+    pub listener: TcpListener,
+    pub store: Store,
+    pub consumer: ConsumerConfig,
+    pub source: SourceKind,
+    pub is_simulated: IsSimulated,
+}
+
+/// Opens the port first: when it is taken, nothing else has been started.
+///
+/// # Errors
+/// The port cannot be had; the message names the flag.
+pub async fn bind(web: &WebConfig) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(web.listen).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!("{} is in use; choose another port with --listen", web.listen),
+        _ => anyhow::anyhow!("cannot listen on {} (--listen): {error}", web.listen),
+    })
+}
+
+/// A running application.
+pub struct Running {
+    /// Where the pipeline is, for a feed that paces itself.
+    pub progress: Progress,
+    pub address: SocketAddr,
+    tasks: TaskTracker,
+    sockets: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Application {
+    /// Starts everything; comes back at once.
+    ///
+    /// # Errors
+    /// The metrics recorder was installed before.
+    pub fn start(self, shutdown: CancellationToken) -> anyhow::Result<Running> {
+        let metrics = telemetry::install_recorder().context("cannot start metrics")?;
+        let address = self.listener.local_addr()?;
+        let hub = Hub::default();
+        let publisher = Publisher::new(hub.clone());
+        let (status_writer, status) = pipeline::channel();
+        let (progress_sender, progress) = watch::channel(HashMap::new());
+        let tasks = TaskTracker::new();
+        let sockets = TaskTracker::new();
+        tasks.spawn(telemetry::upkeep(metrics.clone(), shutdown.clone()));
+        tasks.spawn(publisher.clone().run(self.store.clone(), shutdown.clone()));
+        tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
+        let pipeline = Pipeline {
+            config: self.consumer,
+            store: self.store.clone(),
+            publisher,
+            status: status_writer,
+            progress: progress_sender,
+            is_simulated: self.is_simulated,
+        };
+        tasks.spawn(pipeline.run(shutdown.clone()));
+        let feed = Feed {
+            hub,
+            store: self.store,
+            status,
+            source: self.source,
+            budget_ms: self.web.budget_ms,
+            shutdown: shutdown.clone(),
+            sockets: sockets.clone(),
+        };
+        let options = LeptosOptions::builder()
+            .output_name("stockstream")
+            .site_root(self.web.site_root.to_string_lossy())
+            .site_pkg_dir("pkg")
+            .site_addr(address)
+            .build();
+        let service = http::router(AppState::new(feed, options, metrics))
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let stop = shutdown.clone();
+        tasks.spawn(async move {
+            let server = axum::serve(self.listener, service).with_graceful_shutdown(stop.cancelled_owned());
+            if let Err(error) = server.await {
+                tracing::error!(%error, "HTTP server ended");
+            }
+        });
+        Ok(Running { progress, address, tasks, sockets, shutdown })
+    }
+}
+
+impl Running {
+    /// Also waits for this task at the end.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits for the shutdown and then for the orderly end of everything, at most ten seconds.
+    pub async fn finish(self) {
+        self.shutdown.cancelled().await;
+        self.tasks.close();
+        self.sockets.close();
+        let drained = async {
+            self.sockets.wait().await;
+            self.tasks.wait().await;
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("some tasks did not end within {} s", DRAIN.as_secs());
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! One module per command: what the binary does when it is told so.
+
+mod decode;
+mod health;
+mod serve;
+
+use crate::{
+    config::{Cli, Command, ConfigCommand, FeedCommand, Mistakes},
+    http, telemetry,
+};
+use std::{io::Write, process::ExitCode};
+use tokio_util::sync::CancellationToken;
+
+/// Exit code of a wrong configuration.
+const WRONG_CONFIGURATION: u8 = 2;
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Configuration(mistakes)) => {
+            complain(&mistakes.to_string());
+            ExitCode::from(WRONG_CONFIGURATION)
+        }
+        Err(Failure::Other(error)) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failure {
+    Configuration(Mistakes),
+    Other(anyhow::Error),
+}
+
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Configuration(mistakes)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// What to log, and how.
+struct Log {
+    filter: String,
+    format: telemetry::LogFormat,
+}
+
+fn execute(cli: Cli) -> Result<(), Failure> {
+    let log = Log { filter: cli.log, format: cli.log_format };
+    match cli.command {
+        Command::Demo(args) => {
+            let config = args.check()?;
+            let _ = (config, &log);
+            Ok(())
+        }
+        Command::Serve(args) => {
+            let config = args.check()?;
+            Ok(block_on(log, |shutdown| serve::run(config, shutdown))?)
+        }
+        Command::Feed(FeedCommand::Replay(args)) => {
+            let _ = args;
+            Ok(())
+        }
+        Command::Decode(args) => Ok(decode::run(&args)?),
+        Command::Openapi => {
+            let document = http::openapi().to_pretty_json().map_err(anyhow::Error::from)?;
+            Ok(say(&document)?)
+        }
+        Command::Config(ConfigCommand::Check(args)) => {
+            let config = args.check()?;
+            Ok(say(&format!("{:#}", config.redacted()))?)
+        }
+        Command::Health(args) => Ok(block_on(log, |_| health::run(args))?),
+    }
+}
+
+/// Runs a future with logging on, and a token that SIGINT and SIGTERM cancel.
+fn block_on<T, F: Future<Output = anyhow::Result<T>>>(
+    log: Log,
+    run: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<T> {
+    telemetry::init_log(&log.filter, log.format)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(signals(shutdown.clone()));
+        run(shutdown).await
+    })
+}
+
+/// The first signal asks for an orderly end, the second ends at once.
+async fn signals(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for orderly in [true, false] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if orderly {
+            tracing::info!("stopping; once more to stop at once");
+            shutdown.cancel();
+        } else {
+            std::process::exit(130);
+        }
+    }
+}
+
+/// Prints a result to standard output.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+fn complain(text: &str) {
+    // Nothing can be done when standard error is closed.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,319 @@
+//! What can be configured, and how: a flag or an environment variable each, so that `--help` is the manual.
+
+mod checked;
+mod value;
+
+pub use checked::{Checked, Mistakes};
+pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
+
+use crate::{pipeline::ConsumerConfig, telemetry::LogFormat};
+use clap::{Args, Parser, Subcommand};
+use secrecy::ExposeSecret;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Turns a database of stock bars into a live, trustworthy dashboard.
+#[derive(Debug, Parser)]
+#[command(name = "stockstream", version, about, long_about = None, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log, as a tracing filter (`info`, `server=debug,rdkafka=warn`).
+    #[arg(long, env = "STOCKSTREAM_LOG", default_value = "info", global = true)]
+    pub log: String,
+    /// What a line of the log looks like.
+    #[arg(long, env = "STOCKSTREAM_LOG_FORMAT", value_enum, default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything on this machine, with nothing installed: private PostgreSQL, in-process Kafka, a replay feed, the
+    /// dashboard.
+    Demo(DemoArgs),
+    /// The server against a real Kafka and a real Postgres.
+    Serve(ServeArgs),
+    /// Writes bars into a source database table.
+    #[command(subcommand)]
+    Feed(FeedCommand),
+    /// Reads captured Kafka records (JSON Lines) and prints what is understood of each, or why not.
+    Decode(DecodeArgs),
+    /// Prints the OpenAPI document of the REST API.
+    Openapi,
+    /// Looks at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Asks a running server whether it is ready; exit code 0 when it is. For container health checks.
+    Health(HealthArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FeedCommand {
+    /// Replays an Alpha-Vantage-style CSV, or simulated bars, into MySQL, MariaDB or Postgres.
+    Replay(crate::source::ReplayArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Prints the resolved configuration of `serve` as JSON, secrets as `***`; exit code 2 with every mistake if there
+    /// is one.
+    Check(ServeArgs),
+}
+
+/// Where to listen and what to show: the same for every way to run.
+#[derive(Clone, Debug, Args)]
+pub struct WebArgs {
+    /// Address and port of the dashboard and the API.
+    #[arg(long, env = "STOCKSTREAM_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: Checked<SocketAddr>,
+    /// Directory with the built browser files (pkg/, fonts, favicon).
+    #[arg(long, env = "STOCKSTREAM_SITE_ROOT", default_value = "target/site")]
+    site_root: PathBuf,
+    /// How late data may be and still be called live, in milliseconds, 1 to 3600000.
+    #[arg(long, env = "STOCKSTREAM_BUDGET_MS", default_value = "2000")]
+    budget_ms: Checked<Budget>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    web: WebArgs,
+    /// Where the private PostgreSQL keeps its data; delete it to start over. Default: stockstream in this user's data
+    /// directory, /var/lib/stockstream for root.
+    #[arg(long, env = "STOCKSTREAM_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Speed of the replay, in multiples of real time, 1 to 3600.
+    #[arg(long, env = "STOCKSTREAM_SPEED", default_value = "60")]
+    speed: Checked<Speed>,
+    /// Seed of the generator: the same seed makes the same prices.
+    #[arg(long, env = "STOCKSTREAM_SEED", default_value = "7")]
+    seed: Checked<u64>,
+    /// Replay real prices of a symbol from an Alpha-Vantage-style file (time,open,high,low,close,volume); may repeat.
+    #[arg(long, value_name = "SYMBOL=FILE")]
+    csv: Vec<Checked<SymbolFile>>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    web: WebArgs,
+    /// The Postgres to keep everything in: postgres://user:password@host:port/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<Checked<DatabaseUrl>>,
+    /// Connections to Postgres for readers, 1 to 1000; each partition's writer has one more.
+    #[arg(long, env = "STOCKSTREAM_DATABASE_CONNECTIONS", default_value = "16")]
+    database_connections: Checked<Pool>,
+    /// Kafka bootstrap servers, host:port, separated by commas.
+    #[arg(long, env = "KAFKA_BROKERS")]
+    brokers: Option<Checked<Brokers>>,
+    /// Topic with Debezium's change events; may repeat, or be separated by commas.
+    #[arg(long = "topic", env = "KAFKA_TOPICS", value_delimiter = ',')]
+    topics: Vec<Checked<Topic>>,
+    /// Consumer group under which offsets are reported for lag tools; the offsets that count are in Postgres.
+    #[arg(long, env = "KAFKA_GROUP", default_value = "stockstream")]
+    group: String,
+    /// Any librdkafka property as key=value (security.protocol=…, sasl.password=…); may repeat, or be separated by
+    /// semicolons.
+    #[arg(long = "kafka-property", env = "KAFKA_PROPERTIES", value_delimiter = ';', hide_env_values = true)]
+    kafka_properties: Vec<Checked<KafkaProperty>>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DecodeArgs {
+    /// File with one captured record per line; standard input when absent or `-`.
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct HealthArgs {
+    /// Address and port of the server.
+    #[arg(long, env = "STOCKSTREAM_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+}
+
+/// [`WebArgs`], checked.
+#[derive(Clone, Debug)]
+pub struct WebConfig {
+    pub listen: SocketAddr,
+    pub site_root: PathBuf,
+    pub budget_ms: u32,
+}
+
+/// [`DemoArgs`], checked.
+#[derive(Clone, Debug)]
+pub struct DemoConfig {
+    pub web: WebConfig,
+    pub data_dir: PathBuf,
+    pub speed: u32,
+    pub seed: u64,
+    pub csv: Vec<SymbolFile>,
+}
+
+/// [`ServeArgs`], checked.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    pub web: WebConfig,
+    pub database_url: DatabaseUrl,
+    pub database_connections: u32,
+    pub consumer: ConsumerConfig,
+}
+
+impl WebArgs {
+    fn check(self, mistakes: &mut Mistakes) -> Option<WebConfig> {
+        let listen = mistakes.check("--listen", self.listen);
+        let budget_ms = mistakes.check("--budget-ms", self.budget_ms);
+        Some(WebConfig { listen: listen?, site_root: self.site_root, budget_ms: budget_ms?.0 })
+    }
+}
+
+impl DemoArgs {
+    /// # Errors
+    /// Every mistake, at once.
+    pub fn check(self) -> Result<DemoConfig, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let web = self.web.check(&mut mistakes);
+        let speed = mistakes.check("--speed", self.speed);
+        let seed = mistakes.check("--seed", self.seed);
+        let csv: Vec<_> = self.csv.into_iter().filter_map(|file| mistakes.check("--csv", file)).collect();
+        for SymbolFile { symbol, file } in &csv {
+            if let Err(error) = std::fs::File::open(file) {
+                mistakes.add("--csv", format!("{symbol}={}: {error}", file.display()));
+            }
+        }
+        let data_dir = self.data_dir.or_else(default_data_dir);
+        if data_dir.is_none() {
+            mistakes.add("--data-dir", "this user has no home directory: name one".into());
+        }
+        let config = (|| Some(DemoConfig { web: web?, data_dir: data_dir?, speed: speed?.0, seed: seed?, csv }))();
+        mistakes.or(config)
+    }
+}
+
+impl ServeArgs {
+    /// # Errors
+    /// Every mistake, at once.
+    pub fn check(self) -> Result<ServeConfig, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let web = self.web.check(&mut mistakes);
+        let database_url = mistakes.require("--database-url", "DATABASE_URL", self.database_url);
+        let connections = mistakes.check("--database-connections", self.database_connections);
+        let brokers = mistakes.require("--brokers", "KAFKA_BROKERS", self.brokers);
+        let topics: Vec<_> = self.topics.into_iter().map(|topic| mistakes.check("--topic", topic)).collect();
+        if topics.is_empty() {
+            mistakes.add("--topic", "missing; give at least one, or set KAFKA_TOPICS".into());
+        }
+        let properties: Vec<_> = self
+            .kafka_properties
+            .into_iter()
+            .filter_map(|property| mistakes.check("--kafka-property", property))
+            .map(|property| (property.key, property.value.expose_secret().to_owned()))
+            .collect();
+        let config = (|| {
+            Some(ServeConfig {
+                web: web?,
+                database_url: database_url?,
+                database_connections: connections?.0,
+                consumer: ConsumerConfig {
+                    brokers: brokers?.0,
+                    topics: topics.into_iter().flatten().map(|topic| topic.0).collect(),
+                    group: self.group,
+                    properties,
+                },
+            })
+        })();
+        mistakes.or(config)
+    }
+}
+
+impl ServeConfig {
+    /// The configuration as it is in force, with every secret as `***`.
+    pub fn redacted(&self) -> serde_json::Value {
+        serde_json::json!({
+            "listen": self.web.listen,
+            "site_root": self.web.site_root,
+            "budget_ms": self.web.budget_ms,
+            "database_url": self.database_url.redacted(),
+            "database_connections": self.database_connections,
+            "brokers": self.consumer.brokers,
+            "topics": self.consumer.topics,
+            "group": self.consumer.group,
+            "kafka_properties":
+                self.consumer.properties.iter().map(|(key, _)| format!("{key}=***")).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// `$XDG_DATA_HOME/stockstream` or `~/.local/share/stockstream`. Root's home is closed to the user under which
+/// PostgreSQL must run then, so root gets a directory of the system.
+fn default_data_dir() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    if home.as_deref() == Some(std::path::Path::new("/root")) {
+        return Some("/var/lib/stockstream".into());
+    }
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(home?.join(".local/share")))
+        .map(|data| data.join("stockstream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(arguments: &[&str]) -> Result<ServeConfig, Mistakes> {
+        let all = ["stockstream", "serve"].iter().chain(arguments);
+        match Cli::try_parse_from(all).expect("clap accepts it").command {
+            Command::Serve(args) => args.check(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let mistakes = serve(&["--listen", "nowhere", "--database-url", "mysql://x", "--topic", "a b", "--budget-ms", "0"])
+            .expect_err("it is wrong")
+            .to_string();
+        for flag in ["--listen", "--database-url", "--topic", "--budget-ms", "--brokers"] {
+            assert!(mistakes.contains(flag), "{flag} is missing in:\n{mistakes}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = serve(&[
+            "--database-url",
+            "postgres://app:hunter2@db:5432/stock",
+            "--brokers",
+            "kafka:9092",
+            "--topic",
+            "a,b",
+            "--kafka-property",
+            "sasl.password=hunter2",
+        ])
+        .expect("it is right");
+        let text = config.redacted().to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("postgres://app:***@db:5432/stock"), "{text}");
+        assert_eq!(config.consumer.topics, ["a", "b"]);
+    }
+
+    #[test]
+    fn clap_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_example_environment_names_every_variable_and_parses() {
+        use clap::CommandFactory;
+        let example = include_str!("../../../.env.example");
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").expect("serve exists");
+        let demo = command.find_subcommand("demo").expect("demo exists");
+        for argument in command.get_arguments().chain(serve.get_arguments()).chain(demo.get_arguments()) {
+            if let Some(variable) = argument.get_env() {
+                let variable = variable.to_string_lossy();
+                assert!(example.contains(&format!("{variable}=")), "{variable} is not in .env.example");
+            }
+        }
+    }
+}

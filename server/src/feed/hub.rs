@@ -1,0 +1,168 @@
+//! Who watches what.
+
+use super::{frame::Frame, mailbox::Mailbox};
+use market::{Symbol, Timeframe};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// What a frame is about.
+pub type Topic = (Symbol, Timeframe);
+
+/// The subscriptions of all sessions. Cheap to clone; its lock is held only for map operations, never across I/O.
+#[derive(Clone, Default)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    next_session: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// Everything up to this seq has been handed to the subscribers.
+    head: i64,
+    epoch: String,
+    sessions: HashMap<u64, Arc<Mailbox>>,
+    topics: HashMap<Topic, Watched>,
+}
+
+struct Watched {
+    /// The seq of the last frame of this topic, or the head when the first subscriber came.
+    last: i64,
+    subscribers: HashMap<u64, Arc<Mailbox>>,
+}
+
+/// A session's place in the hub; leaving is dropping it.
+pub struct Membership {
+    hub: Hub,
+    id: u64,
+    pub mailbox: Arc<Mailbox>,
+}
+
+impl Hub {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and every state is valid.
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Epoch and seq up to which everything has been published.
+    pub fn head(&self) -> (String, i64) {
+        let state = self.lock();
+        (state.epoch.clone(), state.head)
+    }
+
+    /// Number of open sessions.
+    pub fn sessions(&self) -> usize {
+        self.lock().sessions.len()
+    }
+
+    /// Adds a session that watches nothing yet.
+    pub fn join(&self) -> Membership {
+        let id = self.inner.next_session.fetch_add(1, Ordering::Relaxed);
+        let mailbox = Arc::new(Mailbox::default());
+        self.lock().sessions.insert(id, mailbox.clone());
+        Membership { hub: self.clone(), id, mailbox }
+    }
+
+    /// Starts or restarts the stream at a committed head. A changed epoch, or a head that is not the one known, makes
+    /// every client start from a snapshot.
+    pub(super) fn begin(&self, epoch: String, seq: i64) {
+        let mut state = self.lock();
+        if state.epoch == epoch && state.head == seq {
+            return;
+        }
+        state.epoch = epoch;
+        state.head = seq;
+        for watched in state.topics.values_mut() {
+            watched.last = seq;
+        }
+        for mailbox in state.sessions.values() {
+            mailbox.push_resync("the stream was restarted");
+        }
+    }
+
+    /// The timeframes in which somebody watches a symbol.
+    pub(super) fn watched(&self, symbol: &Symbol) -> Vec<Timeframe> {
+        let state = self.lock();
+        Timeframe::ALL
+            .into_iter()
+            .filter(|timeframe| state.topics.contains_key(&(symbol.clone(), *timeframe)))
+            .collect()
+    }
+
+    /// Moves the head without a frame.
+    pub(super) fn advance(&self, seq: i64) {
+        let mut state = self.lock();
+        state.head = state.head.max(seq);
+    }
+
+    /// Hands a frame, made with the seq before it in its topic, to the topic's subscribers.
+    pub(super) fn send(&self, topic: &Topic, seq: i64, make: impl FnOnce(i64) -> Frame) {
+        let mut state = self.lock();
+        let Some(watched) = state.topics.get_mut(topic) else { return };
+        let frame = Arc::new(make(watched.last));
+        watched.last = seq;
+        for mailbox in watched.subscribers.values() {
+            mailbox.push(frame.clone());
+        }
+    }
+
+    /// Makes the subscribers of a topic take a snapshot: what changed is too much for a frame.
+    pub(super) fn send_snapshots(&self, topic: &Topic, seq: i64) {
+        let mut state = self.lock();
+        let Some(watched) = state.topics.get_mut(topic) else { return };
+        watched.last = seq;
+        for mailbox in watched.subscribers.values() {
+            mailbox.push_snapshot(topic.0.clone());
+        }
+    }
+
+    /// Hands a frame to every session.
+    pub fn broadcast(&self, frame: Frame) {
+        let frame = Arc::new(frame);
+        for mailbox in self.lock().sessions.values() {
+            mailbox.push(frame.clone());
+        }
+    }
+}
+
+impl Membership {
+    /// Replaces what the session watches. From now on every frame reaches its mailbox; a snapshot read after this call
+    /// therefore leaves no gap.
+    pub fn watch(&self, symbols: &[Symbol], timeframe: Timeframe) {
+        let mut state = self.hub.lock();
+        self.forget(&mut state);
+        let head = state.head;
+        for symbol in symbols {
+            state
+                .topics
+                .entry((symbol.clone(), timeframe))
+                .or_insert_with(|| Watched { last: head, subscribers: HashMap::new() })
+                .subscribers
+                .insert(self.id, self.mailbox.clone());
+        }
+    }
+
+    fn forget(&self, state: &mut State) {
+        state.topics.retain(|_, watched| {
+            watched.subscribers.remove(&self.id);
+            !watched.subscribers.is_empty()
+        });
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut state = self.hub.lock();
+        self.forget(&mut state);
+        state.sessions.remove(&self.id);
+    }
+}

@@ -1,0 +1,633 @@
+//! The write side: one transaction per batch, with the offset in it.
+
+use super::{
+    Counts, Item, PartitionKey, PartitionState, Store, Touched,
+    copy::CopyBuffer,
+    dictionary,
+    fold::{Effect, Refused, RefusedReason, Stored, Upsert, fold},
+};
+use cdc::{KeyState, Position, SourceIdent, Version};
+use chrono::{DateTime, Utc};
+use market::Symbol;
+use quality::RULE_VERSION;
+use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// The consecutive records of one partition, to be committed together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Offset after the last record, and the hash of that record.
+    pub next_offset: i64,
+    pub last_hash: i64,
+    /// When the last of them was received here.
+    pub received_at: DateTime<Utc>,
+    pub items: Vec<Item>,
+}
+
+/// What a commit changed.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Head of the stream before and after the commit.
+    pub seq_before: i64,
+    pub seq: i64,
+    pub committed_at: DateTime<Utc>,
+    pub next_offset: i64,
+    pub counts: Counts,
+    pub touched: Vec<Touched>,
+    /// Too much changed to name it: readers must start from a snapshot.
+    pub reset: bool,
+}
+
+/// Why a batch was not applied. Nothing of it is in the store, unless the connection broke during the commit itself:
+/// see [`Writer::recover`].
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Another instance took the partition over, or the offset moved: this writer must step down.
+    #[error("{0}: another writer holds the partition")]
+    Fenced(PartitionKey),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Decides whether a symbol's prices are made up.
+pub type IsSimulated = Arc<dyn Fn(&Symbol) -> bool + Send + Sync>;
+
+/// The only writer of one partition, for as long as its fence holds. It owns a connection and remembers what it wrote.
+pub struct Writer {
+    store: Store,
+    key: PartitionKey,
+    state: PartitionState,
+    is_simulated: IsSimulated,
+    connection: Option<PgConnection>,
+    symbol_ids: HashMap<Symbol, i32>,
+}
+
+/// Columns of a row as `stock` and the staging table take it.
+const STOCK_COLUMNS: &str = "topic_id, record_id, symbol_id, time, open, high, low, close, volume, event_time, \
+     version_epoch, version_hi, version_lo, incarnation, partition, \"offset\", op, source_at, received_at, \
+     committed_at, rules";
+const STOCK_COLUMN_COUNT: i16 = 21;
+
+/// The whole difference between a quick bulk update and a sequential scan: the staging table has no statistics, so the
+/// planner is told to look rows up by key.
+const SESSION: &str = "set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
+     create temporary table incoming (like stock) on commit delete rows";
+
+impl Writer {
+    /// Takes the partition over.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn open(store: Store, key: PartitionKey, is_simulated: IsSimulated) -> Result<Self, sqlx::Error> {
+        let state = store.open_partition(&key).await?;
+        Ok(Self { store, key, state, is_simulated, connection: None, symbol_ids: HashMap::new() })
+    }
+
+    pub fn key(&self) -> &PartitionKey {
+        &self.key
+    }
+
+    pub fn state(&self) -> &PartitionState {
+        &self.state
+    }
+
+    /// See [`Store::begin_incarnation`].
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn begin_incarnation(&mut self, next_offset: i64) -> Result<(), sqlx::Error> {
+        self.store.begin_incarnation(&mut self.state, next_offset).await
+    }
+
+    /// After a failure: reads the partition's state again, and says whether `batch` is in the store after all.
+    ///
+    /// # Errors
+    /// Postgres does not answer, or another writer has taken over meanwhile.
+    pub async fn recover(&mut self, batch: &Batch) -> Result<bool, ApplyError> {
+        self.connection = None;
+        self.symbol_ids.clear();
+        let row = sqlx::query("select fence, next_offset from kafka_offset where topic_id = $1 and partition = $2")
+            .bind(self.state.topic_id)
+            .bind(self.state.partition)
+            .fetch_one(self.store.pool())
+            .await?;
+        if row.get::<i64, _>("fence") != self.state.fence {
+            return Err(ApplyError::Fenced(self.key.clone()));
+        }
+        self.state = self.store.open_partition(&self.key).await?;
+        Ok(self.state.next_offset == batch.next_offset)
+    }
+
+    /// Applies a batch: its rows, tombstones, quarantine, log, counters and offset in one transaction.
+    ///
+    /// # Errors
+    /// Nothing was committed, unless the connection broke during the commit: then [`Writer::recover`] tells.
+    pub async fn apply(&mut self, batch: &Batch) -> Result<Committed, ApplyError> {
+        match self.attempt(batch, self.state.watermark).await {
+            // A key above the watermark was there after all: look every key up.
+            Err(ApplyError::Database(error)) if is_unique_violation(&error) => self.attempt(batch, i64::MAX).await,
+            result => result,
+        }
+    }
+
+    async fn attempt(&mut self, batch: &Batch, watermark: i64) -> Result<Committed, ApplyError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let mut connection = self.store.pool().acquire().await?.detach();
+                sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+                connection
+            }
+        };
+        let result = self.transact(&mut connection, batch, watermark).await;
+        // A connection that broke is not kept; one that only reported an error is fine after the rollback.
+        match &result {
+            Err(ApplyError::Database(error)) if error.as_database_error().is_none() => {}
+            _ => self.connection = Some(connection),
+        }
+        result
+    }
+
+    async fn transact(
+        &mut self,
+        connection: &mut PgConnection,
+        batch: &Batch,
+        watermark: i64,
+    ) -> Result<Committed, ApplyError> {
+        let mut tx = connection.begin().await?;
+        let committed_at = Utc::now();
+        let stored = read_stored(&mut tx, self.state.topic_id, &batch.items, watermark).await?;
+        let mut epochs = self.state.epochs.clone();
+        let mut new_idents: Vec<(SourceIdent, i32)> = Vec::new();
+        let mut version_of = |position: Position| {
+            let (epoch, new) = epochs.epoch_of(position.ident);
+            if new {
+                new_idents.push((position.ident, epoch));
+            }
+            Version { epoch, hi: position.hi, lo: position.lo }
+        };
+        let effect = fold(&batch.items, stored, &mut version_of);
+        let truncate = match batch.items.as_slice() {
+            [Item::Truncate { offset, position, event_time }] => Some((*offset, version_of(*position), *event_time)),
+            _ => None,
+        };
+
+        self.advance_offset(&mut tx, batch, &effect.counts, committed_at).await?;
+        for (ident, epoch) in &new_idents {
+            sqlx::query("insert into source_epoch (topic_id, partition, ident, epoch) values ($1, $2, $3, $4)")
+                .bind(self.state.topic_id)
+                .bind(self.state.partition)
+                .bind(ident.to_string())
+                .bind(epoch)
+                .execute(&mut *tx)
+                .await?;
+        }
+        let new_symbols = self.resolve_symbols(&mut tx, &effect).await?;
+        let write = RowWriter { state: &self.state, symbol_ids: &self.symbol_ids, new_symbols: &new_symbols };
+        write.rows(&mut tx, batch, &effect, committed_at).await?;
+        write.quarantine(&mut tx, batch).await?;
+        let mut reset = false;
+        let logged = effect.log.len() as i64;
+        let seq = if let Some((offset, version, event_time)) = truncate {
+            reset = true;
+            write.truncate(&mut tx, offset, version, event_time, committed_at).await?
+        } else {
+            write.log(&mut tx, &effect, committed_at).await?
+        };
+        tx.commit().await?;
+
+        self.symbol_ids.extend(new_symbols);
+        self.state.epochs = epochs;
+        self.state.next_offset = batch.next_offset;
+        self.state.last_hash = batch.last_hash;
+        self.state.watermark = self.state.watermark.max(effect.max_record_id);
+        Ok(Committed {
+            seq_before: seq - logged,
+            seq,
+            committed_at,
+            next_offset: batch.next_offset,
+            counts: effect.counts,
+            touched: effect.touched,
+            reset,
+        })
+    }
+
+    /// Fence, offset and counters in one statement; 0 rows means that this writer is no longer the one.
+    async fn advance_offset(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        batch: &Batch,
+        counts: &Counts,
+        now: DateTime<Utc>,
+    ) -> Result<(), ApplyError> {
+        let advanced = sqlx::query(
+            "update kafka_offset set next_offset = $6, last_hash = $7, updated_at = $8,
+                consumed = consumed + $9, applied = applied + $10, late = late + $11, duplicate = duplicate + $12,
+                deleted = deleted + $13, control = control + $14, quarantined = quarantined + $15, tagged = tagged + $16
+             where topic_id = $1 and partition = $2 and fence = $3 and incarnation = $4 and next_offset = $5",
+        )
+        .bind(self.state.topic_id)
+        .bind(self.state.partition)
+        .bind(self.state.fence)
+        .bind(self.state.incarnation)
+        .bind(self.state.next_offset)
+        .bind(batch.next_offset)
+        .bind(batch.last_hash)
+        .bind(now)
+        .bind(counts.consumed)
+        .bind(counts.applied)
+        .bind(counts.late)
+        .bind(counts.duplicate)
+        .bind(counts.deleted)
+        .bind(counts.control)
+        .bind(counts.quarantined)
+        .bind(counts.tagged)
+        .execute(&mut **tx)
+        .await?
+        .rows_affected();
+        if advanced == 1 { Ok(()) } else { Err(ApplyError::Fenced(self.key.clone())) }
+    }
+
+    /// Ids of the symbols that are not cached yet.
+    async fn resolve_symbols(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        effect: &Effect,
+    ) -> Result<HashMap<Symbol, i32>, sqlx::Error> {
+        let unknown: HashSet<&Symbol> =
+            effect.log.iter().map(|line| &line.symbol).filter(|symbol| !self.symbol_ids.contains_key(*symbol)).collect();
+        if unknown.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let wanted: Vec<_> =
+            unknown.into_iter().map(|symbol| (symbol.clone(), (self.is_simulated)(symbol))).collect();
+        dictionary::symbol_ids(tx, &wanted).await
+    }
+}
+
+fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// What the store knows of the batch's keys. Keys above the watermark are new and not looked up.
+async fn read_stored(
+    tx: &mut Transaction<'_, Postgres>,
+    topic_id: i16,
+    items: &[Item],
+    watermark: i64,
+) -> Result<HashMap<i64, Stored>, sqlx::Error> {
+    let wanted: HashSet<i64> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Upsert(upsert) => Some(upsert.record_id),
+            Item::Delete { record_id, .. } => Some(*record_id),
+            Item::Truncate { .. } | Item::Control | Item::Refused(_) => None,
+        })
+        .filter(|id| *id <= watermark)
+        .collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let wanted: Vec<i64> = wanted.into_iter().collect();
+    let rows = sqlx::query(
+        "select record_id, version_epoch, version_hi, version_lo, event_time, symbol, time
+         from stock join symbol using (symbol_id) where topic_id = $1 and record_id = any($2)
+         union all
+         select record_id, version_epoch, version_hi, version_lo, event_time, null, null
+         from tombstone where topic_id = $1 and record_id = any($2)",
+    )
+    .bind(topic_id)
+    .bind(&wanted)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let shows = row
+                .get::<Option<&str>, _>(5)
+                .and_then(|symbol| symbol.parse().ok())
+                .zip(row.get::<Option<DateTime<Utc>>, _>(6));
+            let state = KeyState {
+                version: Version { epoch: row.get(1), hi: row.get(2), lo: row.get(3) },
+                event_time: row.get(4),
+                deleted: shows.is_none(),
+            };
+            (row.get::<i64, _>(0), Stored { state, shows })
+        })
+        .collect())
+}
+
+/// The bulk statements of one batch.
+struct RowWriter<'a> {
+    state: &'a PartitionState,
+    symbol_ids: &'a HashMap<Symbol, i32>,
+    new_symbols: &'a HashMap<Symbol, i32>,
+}
+
+impl RowWriter<'_> {
+    fn symbol_id(&self, symbol: &Symbol) -> Result<i32, sqlx::Error> {
+        self.symbol_ids.get(symbol).or_else(|| self.new_symbols.get(symbol)).copied().ok_or(sqlx::Error::RowNotFound)
+    }
+
+    async fn rows(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        batch: &Batch,
+        effect: &Effect,
+        committed_at: DateTime<Utc>,
+    ) -> Result<(), sqlx::Error> {
+        if !effect.revived.is_empty() {
+            sqlx::query("delete from tombstone where topic_id = $1 and record_id = any($2)")
+                .bind(self.state.topic_id)
+                .bind(&effect.revived)
+                .execute(&mut **tx)
+                .await?;
+        }
+        self.copy_rows(tx, "stock", batch, &effect.inserts, committed_at).await?;
+        if !effect.updates.is_empty() {
+            self.copy_rows(tx, "incoming", batch, &effect.updates, committed_at).await?;
+            sqlx::query(
+                "update stock set symbol_id = i.symbol_id, time = i.time, open = i.open, high = i.high, low = i.low,
+                    close = i.close, volume = i.volume, event_time = i.event_time, version_epoch = i.version_epoch,
+                    version_hi = i.version_hi, version_lo = i.version_lo, incarnation = i.incarnation,
+                    partition = i.partition, \"offset\" = i.\"offset\", op = i.op, source_at = i.source_at,
+                    received_at = i.received_at, committed_at = i.committed_at, rules = i.rules
+                 from incoming i where stock.topic_id = $1 and stock.record_id = i.record_id",
+            )
+            .bind(self.state.topic_id)
+            .execute(&mut **tx)
+            .await?;
+        }
+        if !effect.bumps.is_empty() {
+            sqlx::query(
+                "update stock set version_epoch = b.epoch, version_hi = b.hi, version_lo = b.lo
+                 from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::integer[]) as b (record_id, epoch, hi, lo)
+                 where stock.topic_id = $1 and stock.record_id = b.record_id",
+            )
+            .bind(self.state.topic_id)
+            .bind(effect.bumps.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+            .bind(effect.bumps.iter().map(|(_, version)| version.epoch).collect::<Vec<_>>())
+            .bind(effect.bumps.iter().map(|(_, version)| version.hi).collect::<Vec<_>>())
+            .bind(effect.bumps.iter().map(|(_, version)| version.lo).collect::<Vec<_>>())
+            .execute(&mut **tx)
+            .await?;
+        }
+        if !effect.removes.is_empty() {
+            sqlx::query("delete from stock where topic_id = $1 and record_id = any($2)")
+                .bind(self.state.topic_id)
+                .bind(&effect.removes)
+                .execute(&mut **tx)
+                .await?;
+        }
+        if !effect.tombstones.is_empty() {
+            self.tombstones(tx, effect, committed_at).await?;
+        }
+        Ok(())
+    }
+
+    async fn tombstones(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        effect: &Effect,
+        committed_at: DateTime<Utc>,
+    ) -> Result<(), sqlx::Error> {
+        let graves = &effect.tombstones;
+        sqlx::query(
+            "insert into tombstone (topic_id, record_id, event_time, version_epoch, version_hi, version_lo,
+                incarnation, partition, \"offset\", deleted_at)
+             select $1, t.record_id, t.event_time, t.epoch, t.hi, t.lo, $8, $9, t.\"offset\", $10
+             from unnest($2::bigint[], $3::timestamptz[], $4::integer[], $5::bigint[], $6::integer[], $7::bigint[])
+                as t (record_id, event_time, epoch, hi, lo, \"offset\")
+             on conflict (topic_id, record_id) do update set event_time = excluded.event_time,
+                version_epoch = excluded.version_epoch, version_hi = excluded.version_hi,
+                version_lo = excluded.version_lo, incarnation = excluded.incarnation,
+                partition = excluded.partition, \"offset\" = excluded.\"offset\", deleted_at = excluded.deleted_at",
+        )
+        .bind(self.state.topic_id)
+        .bind(graves.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
+        .bind(graves.iter().map(|(_, state, _)| state.event_time).collect::<Vec<_>>())
+        .bind(graves.iter().map(|(_, state, _)| state.version.epoch).collect::<Vec<_>>())
+        .bind(graves.iter().map(|(_, state, _)| state.version.hi).collect::<Vec<_>>())
+        .bind(graves.iter().map(|(_, state, _)| state.version.lo).collect::<Vec<_>>())
+        .bind(graves.iter().map(|(.., offset)| *offset).collect::<Vec<_>>())
+        .bind(self.state.incarnation)
+        .bind(self.state.partition)
+        .bind(committed_at)
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+    }
+
+    async fn copy_rows(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        table: &str,
+        batch: &Batch,
+        rows: &[(usize, Version)],
+        committed_at: DateTime<Utc>,
+    ) -> Result<(), sqlx::Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut buffer = CopyBuffer::with_capacity(rows.len() * 256);
+        for (index, version) in rows {
+            let Item::Upsert(upsert) = &batch.items[*index] else { continue };
+            self.encode(&mut buffer, upsert, *version, batch.received_at, committed_at)?;
+        }
+        copy(tx, &format!("copy {table} ({STOCK_COLUMNS}) from stdin (format binary)"), buffer).await
+    }
+
+    fn encode(
+        &self,
+        buffer: &mut CopyBuffer,
+        upsert: &Upsert,
+        version: Version,
+        received_at: DateTime<Utc>,
+        committed_at: DateTime<Utc>,
+    ) -> Result<(), sqlx::Error> {
+        buffer.row(STOCK_COLUMN_COUNT);
+        buffer.int2(self.state.topic_id);
+        buffer.int8(upsert.record_id);
+        buffer.int4(self.symbol_id(&upsert.symbol)?);
+        buffer.timestamptz(upsert.bar.time);
+        buffer.numeric(upsert.bar.open);
+        buffer.numeric(upsert.bar.high);
+        buffer.numeric(upsert.bar.low);
+        buffer.numeric(upsert.bar.close);
+        buffer.int8(upsert.bar.volume);
+        buffer.timestamptz(upsert.event_time);
+        buffer.int4(version.epoch);
+        buffer.int8(version.hi);
+        buffer.int4(version.lo);
+        buffer.int4(self.state.incarnation);
+        buffer.int4(self.state.partition);
+        buffer.int8(upsert.offset);
+        buffer.char(match upsert.op {
+            cdc::Op::Create => b'c',
+            cdc::Op::Update => b'u',
+            cdc::Op::Read => b'r',
+            cdc::Op::Delete => b'd',
+        });
+        match upsert.source_at {
+            Some(at) => buffer.timestamptz(at),
+            None => buffer.null(),
+        }
+        buffer.timestamptz(received_at);
+        buffer.timestamptz(committed_at);
+        buffer.int4(upsert.rules.0);
+        Ok(())
+    }
+
+    async fn quarantine(&self, tx: &mut Transaction<'_, Postgres>, batch: &Batch) -> Result<(), sqlx::Error> {
+        let refused = batch.items.iter().filter_map(|item| match item {
+            Item::Refused(refused) => Some(refused.as_ref()),
+            _ => None,
+        });
+        for record in refused {
+            let (stage, codes, reason) = reasons(record);
+            sqlx::query(
+                "insert into quarantine (topic_id, incarnation, partition, \"offset\", received_at, timestamp_ms, key,
+                    value, headers, stage, codes, reason, rule_version)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            )
+            .bind(self.state.topic_id)
+            .bind(self.state.incarnation)
+            .bind(self.state.partition)
+            .bind(record.offset)
+            .bind(batch.received_at)
+            .bind(record.timestamp_ms)
+            .bind(&record.key)
+            .bind(&record.value)
+            .bind(&record.headers)
+            .bind(stage)
+            .bind(codes)
+            .bind(reason)
+            .bind(RULE_VERSION)
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the change log under a fresh block of seq and gives back the new head.
+    async fn log(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        effect: &Effect,
+        committed_at: DateTime<Utc>,
+    ) -> Result<i64, sqlx::Error> {
+        let count = effect.log.len() as i64;
+        let head = take_seq(tx, count).await?;
+        if count == 0 {
+            return Ok(head);
+        }
+        let mut buffer = CopyBuffer::with_capacity(effect.log.len() * 128);
+        for (line, seq) in effect.log.iter().zip(head - count + 1..) {
+            buffer.row(11);
+            buffer.int8(seq);
+            buffer.int2(self.state.topic_id);
+            buffer.int4(self.state.partition);
+            buffer.int8(line.offset);
+            buffer.int8(line.record_id);
+            buffer.int4(self.symbol_id(&line.symbol)?);
+            buffer.timestamptz(line.time);
+            buffer.timestamptz(line.event_time);
+            buffer.timestamptz(committed_at);
+            buffer.char(line.op);
+            buffer.char(line.outcome);
+        }
+        let columns = "seq, topic_id, partition, \"offset\", record_id, symbol_id, time, event_time, committed_at, op, \
+             outcome";
+        copy(tx, &format!("copy change_log ({columns}) from stdin (format binary)"), buffer).await?;
+        Ok(head)
+    }
+
+    /// Deletes every row of the topic with a lower version, leaves tombstones, logs each.
+    async fn truncate(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        offset: i64,
+        version: Version,
+        event_time: DateTime<Utc>,
+        committed_at: DateTime<Utc>,
+    ) -> Result<i64, sqlx::Error> {
+        sqlx::raw_sql("create temporary table truncated (record_id bigint, symbol_id integer, time timestamptz) on commit drop")
+            .execute(&mut **tx)
+            .await?;
+        let gone = sqlx::query(
+            "with gone as (
+                delete from stock
+                where topic_id = $1 and (version_epoch, version_hi, version_lo) < ($2, $3, $4)
+                returning record_id, symbol_id, time)
+             insert into truncated select * from gone",
+        )
+        .bind(self.state.topic_id)
+        .bind(version.epoch)
+        .bind(version.hi)
+        .bind(version.lo)
+        .execute(&mut **tx)
+        .await?
+        .rows_affected() as i64;
+        sqlx::query(
+            "insert into tombstone (topic_id, record_id, event_time, version_epoch, version_hi, version_lo,
+                incarnation, partition, \"offset\", deleted_at)
+             select $1, record_id, $2, $3, $4, $5, $6, $7, $8, $9 from truncated",
+        )
+        .bind(self.state.topic_id)
+        .bind(event_time)
+        .bind(version.epoch)
+        .bind(version.hi)
+        .bind(version.lo)
+        .bind(self.state.incarnation)
+        .bind(self.state.partition)
+        .bind(offset)
+        .bind(committed_at)
+        .execute(&mut **tx)
+        .await?;
+        let head = take_seq(tx, gone).await?;
+        sqlx::query(
+            "insert into change_log (seq, topic_id, partition, \"offset\", record_id, symbol_id, time, event_time,
+                committed_at, op, outcome)
+             select $1 + row_number() over (order by record_id), $2, $3, $4, record_id, symbol_id, time, $5, $6, 'd', 'd'
+             from truncated",
+        )
+        .bind(head - gone)
+        .bind(self.state.topic_id)
+        .bind(self.state.partition)
+        .bind(offset)
+        .bind(event_time)
+        .bind(committed_at)
+        .execute(&mut **tx)
+        .await?;
+        Ok(head)
+    }
+}
+
+/// Stage, codes and text of a refusal, as the quarantine keeps them.
+fn reasons(record: &Refused) -> (&'static str, Vec<&'static str>, String) {
+    match &record.reason {
+        RefusedReason::Decode(error) => ("decode", vec![error.code()], error.to_string()),
+        RefusedReason::Rules(violations) => (
+            "rules",
+            violations.iter().map(|violation| violation.rule.code()).collect(),
+            violations.iter().map(|violation| violation.message.as_str()).collect::<Vec<_>>().join("; "),
+        ),
+    }
+}
+
+/// Takes `count` numbers of the stream; the row stays locked until the commit, so commits happen in seq order.
+async fn take_seq(tx: &mut Transaction<'_, Postgres>, count: i64) -> Result<i64, sqlx::Error> {
+    if count == 0 {
+        return sqlx::query_scalar("select seq from stream_head").fetch_one(&mut **tx).await;
+    }
+    sqlx::query_scalar("update stream_head set seq = seq + $1 returning seq").bind(count).fetch_one(&mut **tx).await
+}
+
+async fn copy(tx: &mut Transaction<'_, Postgres>, statement: &str, buffer: CopyBuffer) -> Result<(), sqlx::Error> {
+    let mut sink = tx.copy_in_raw(statement).await?;
+    sink.send(buffer.finish()).await?;
+    sink.finish().await.map(drop)
+}
