@@ -1,1 +1,87 @@
-//! http
+//! HTTP: who may ask what, and how answers and refusals look.
+//!
+//! This module knows no SQL and no Kafka: `store` answers, `pipeline::Status` says how the pipeline does, `feed` serves
+//! sockets. Binding and shutting down belong to whoever calls [`router`].
+
+mod catalogue;
+mod cursor;
+mod document;
+mod error;
+mod health;
+mod market_data;
+mod observe;
+mod original;
+mod pages;
+mod params;
+pub mod schema;
+mod state;
+
+pub use catalogue::Catalogue;
+pub use error::{Problem, Violation};
+pub use original::Replays;
+pub use pages::PageBackend;
+pub use state::AppState;
+
+use axum::{
+    Router, middleware,
+    routing::{any, get},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer, trace::TraceLayer,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The largest request body that is read. Nothing here takes one yet.
+const BODY_LIMIT_BYTES: usize = 64 * 1024;
+
+/// What programs call, and what the API's description says of it.
+fn documented() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(document::outline())
+        // Programs that want market data
+        .routes(routes!(market_data::list_symbols))
+        .routes(routes!(market_data::list_bars))
+        .routes(routes!(market_data::list_latest))
+        .routes(routes!(market_data::find_stats))
+        .routes(routes!(market_data::open_stream))
+        // Clients of the original stock API
+        .routes(routes!(original::next_amzn))
+        .routes(routes!(original::next_aapl))
+        .routes(routes!(original::find_line))
+        // Supervisors and Prometheus
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+}
+
+/// Everything the server answers.
+///
+/// Peer addresses are taken from `ConnectInfo<SocketAddr>` in the request's extensions when the caller put it there.
+pub fn router(state: AppState) -> Router {
+    let (data, description) = documented().split_for_parts();
+    let description = document::Encoded::from(description);
+    let data = data
+        // People who write clients
+        .route("/api/openapi.json", get(move || description.answer()))
+        // Everybody who mistyped
+        .route("/api", any(error::not_found))
+        .route("/api/{*path}", any(error::not_found))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(middleware::from_fn(observe::never_store));
+
+    // People with a browser
+    let pages = pages::routes(&state).method_not_allowed_fallback(error::method_not_allowed);
+
+    data.merge(pages)
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT_BYTES))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(observe::secure))
+        .layer(middleware::from_fn(observe::measure))
+        .layer(TraceLayer::new_for_http())
+        .with_state(state)
+}
+
+/// The API's description of itself, as `/api/openapi.json` has it.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}

@@ -1,0 +1,49 @@
+//! The API's description of itself, generated from the handlers.
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Stockstream",
+        description = "Stock bars as they are committed in a source database. Prices are JSON numbers in the quote \
+                       currency; instants are RFC 3339 in UTC. A parameter without a value counts as not given. Every \
+                       refusal is `application/problem+json` with `code` and `message`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/")),
+    tags(
+        (name = "Market data", description = "Bars and what they amount to"),
+        (name = "Original stock API", description = "The API that this program replaces, as its clients know it"),
+        (name = "Operations", description = "For supervisors and Prometheus"),
+    ),
+)]
+struct Document;
+
+/// What does not come from the handlers.
+pub(super) fn outline() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// The document as JSON, encoded once.
+#[derive(Clone)]
+pub(super) struct Encoded(Bytes);
+
+impl From<utoipa::openapi::OpenApi> for Encoded {
+    fn from(document: utoipa::openapi::OpenApi) -> Self {
+        let json = serde_json::to_vec_pretty(&document).expect("a document of strings and maps always has a JSON form");
+        Self(json.into())
+    }
+}
+
+impl Encoded {
+    pub(super) fn answer(&self) -> std::future::Ready<Response> {
+        let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+        std::future::ready((headers, self.0.clone()).into_response())
+    }
+}

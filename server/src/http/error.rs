@@ -1,0 +1,193 @@
+//! Refusals, all of one shape: `application/problem+json` (RFC 9457) with the extra members `code` and `message`.
+//!
+//! The policy: what the client can mend (4xx) is said exactly, every wrong parameter at once. What it cannot (5xx) is
+//! said in general words with an `instance` that also stands in the log, where the cause is; causes never leave the
+//! server.
+
+use crate::store::ReadError;
+use axum::{
+    body::Body,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use market::Symbol;
+use serde::Serialize;
+use std::{any::Any, borrow::Cow};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Seconds after which a client may ask again when the database was away.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// A refusal.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "type": "urn:stockstream:problem:unknown_symbol", "title": "Unknown symbol", "status": 404,
+    "detail": "No row of NOPE was ever stored; /api/v1/symbols lists what there is.",
+    "code": "unknown_symbol", "message": "No row of NOPE was ever stored; /api/v1/symbols lists what there is."
+}))]
+pub struct Problem {
+    /// Names the kind of problem, as a URI.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind of problem in words.
+    title: Cow<'static, str>,
+    /// The HTTP status.
+    #[serde(serialize_with = "status_number")]
+    #[schema(value_type = u16)]
+    status: StatusCode,
+    /// What is wrong this time.
+    detail: String,
+    /// The kind of problem, for programs.
+    #[schema(value_type = String)]
+    code: &'static str,
+    /// The same as `detail`, for clients that look for it here.
+    message: String,
+    /// This one occurrence; the server's log has the cause under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// Each parameter that is wrong, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Violation>,
+}
+
+/// A parameter that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Violation {
+    pub parameter: String,
+    pub reason: String,
+}
+
+fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            kind: format!("urn:stockstream:problem:{code}"),
+            title: title.into(),
+            status,
+            message: detail.clone(),
+            detail,
+            code,
+            instance: None,
+            errors: Vec::new(),
+        }
+    }
+
+    /// 400: all that is wrong with the parameters.
+    pub fn invalid_parameters(errors: Vec<Violation>) -> Self {
+        let detail = errors.iter().map(|e| format!("{}: {}", e.parameter, e.reason)).collect::<Vec<_>>().join("; ");
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", "Invalid parameter", detail);
+        Self { errors, ..problem }
+    }
+
+    /// 400: one parameter is wrong.
+    pub fn invalid_parameter(parameter: &str, reason: &str) -> Self {
+        Self::invalid_parameters(vec![Violation { parameter: parameter.into(), reason: reason.into() }])
+    }
+
+    /// 404: no row of these symbols was ever stored.
+    pub fn unknown_symbol(symbols: &[Symbol]) -> Self {
+        let names = symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(", ");
+        let detail = format!("No row of {names} was ever stored; /api/v1/symbols lists what there is.");
+        Self::new(StatusCode::NOT_FOUND, "unknown_symbol", "Unknown symbol", detail)
+    }
+
+    /// 404: the symbol is known, but nothing of it lies in the window.
+    pub fn no_bars(symbol: &Symbol) -> Self {
+        let detail = format!("{symbol} has no bars in this window.");
+        Self::new(StatusCode::NOT_FOUND, "no_bars", "No bars", detail)
+    }
+
+    /// 503, with `Retry-After`.
+    fn unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Service unavailable",
+            "The database does not answer; it is tried again with every request.",
+        )
+        .logged()
+    }
+
+    fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Internal server error",
+            "The server failed to answer; its log has the cause.",
+        )
+        .logged()
+    }
+
+    fn logged(self) -> Self {
+        Self { instance: Some(Uuid::new_v4().urn().to_string()), ..self }
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Each parameter that is wrong, and why.
+    pub fn violations(&self) -> &[Violation] {
+        &self.errors
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        if error.is_outage() {
+            let problem = Self::unavailable();
+            tracing::warn!(instance = problem.instance, %error, "the database does not answer");
+            problem
+        } else {
+            let problem = Self::internal();
+            tracing::error!(instance = problem.instance, ?error, "a query failed");
+            problem
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).expect("strings and numbers always have a JSON form");
+        let mut response = (self.status, Body::from(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        response
+    }
+}
+
+/// 404 under `/api`.
+pub async fn not_found(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(120).collect();
+    let detail = format!("There is nothing at {path}; /api/openapi.json lists what there is.");
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+}
+
+/// 405, with `Allow` as axum knows it; and an answer to `OPTIONS`, which asks for just that header.
+pub async fn method_not_allowed(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let detail = format!("{method} is not possible here; the Allow header says what is.");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail).into_response()
+}
+
+/// 500 instead of a cut connection.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let cause = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "of unknown kind".to_owned());
+    let problem = Problem::internal();
+    tracing::error!(instance = problem.instance, cause, "a handler panicked");
+    problem.into_response()
+}

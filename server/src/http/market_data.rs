@@ -1,0 +1,277 @@
+//! The native API: symbols, bars, the latest bar, statistics and the live stream.
+
+use super::{
+    AppState, Catalogue, Problem,
+    cursor::Cursor,
+    params::{Instant, Limit, Params, Query, Request},
+    schema,
+};
+use crate::{
+    feed,
+    store::{BarsQuery, Store},
+};
+use axum::{Json, extract::State, handler::Handler, response::Response};
+use chrono::{DateTime, Utc};
+use market::{
+    Stats, Symbol, Timeframe,
+    wire::{BarsPage, LatestBar, SymbolInfo},
+};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+
+const TAG: &str = "Market data";
+/// Bars on a page that does not say how many it wants.
+const DEFAULT_BARS: u32 = 100;
+/// Bars on the longest page, and in the longest window of statistics.
+const MAX_BARS: u32 = 10_000;
+/// Symbols in one question for the latest bars.
+const MAX_SYMBOLS: usize = 100;
+
+/// The order of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Ascending,
+    Descending,
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        })
+    }
+}
+
+impl FromStr for Sort {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "asc" => Ok(Self::Ascending),
+            "desc" => Ok(Self::Descending),
+            _ => Err("must be asc (oldest first) or desc (newest first)"),
+        }
+    }
+}
+
+/// Several symbols, separated by commas.
+struct SymbolList(Vec<Symbol>);
+
+impl FromStr for SymbolList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let symbols: BTreeSet<Symbol> = text
+            .split(',')
+            .map(|part| part.trim().parse().map_err(|e: market::InvalidSymbol| e.to_string()))
+            .collect::<Result<_, _>>()?;
+        if symbols.len() > MAX_SYMBOLS {
+            return Err(format!("names more than {MAX_SYMBOLS} symbols"));
+        }
+        Ok(Self(symbols.into_iter().collect()))
+    }
+}
+
+/// Reads `start` and `end`, which must not contradict each other.
+fn window(params: &mut Params) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    let start = params.optional("start").map(|Instant(start)| start);
+    let end = params.optional("end").map(|Instant(end)| end);
+    if let (Some(start), Some(end)) = (start, end)
+        && start >= end
+    {
+        params.report("end", "must be later than start");
+    }
+    (start, end)
+}
+
+/// Every symbol there is, with the span of its one-minute bars. Some seconds old at most.
+#[utoipa::path(get, path = "/api/v1/symbols", tag = TAG, operation_id = "list_symbols", responses(
+    (status = 200, description = "All symbols, by name", body = [schema::SymbolInfo]),
+    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn list_symbols(State(catalogue): State<Catalogue>) -> Result<Json<Arc<[SymbolInfo]>>, Problem> {
+    Ok(Json(catalogue.symbols().await?))
+}
+
+/// Which bars.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BarsRequest {
+    /// Ticker.
+    #[param(value_type = String, example = "AMZN", pattern = "^[A-Z][A-Z0-9.-]{0,14}$")]
+    symbol: Symbol,
+    /// Length of a bar. Longer bars are made of one-minute bars: hours and their parts start at multiples of their
+    /// length in UTC, days at midnight in New York.
+    #[param(value_type = Option<schema::Timeframe>, inline, default = "1m")]
+    timeframe: Timeframe,
+    /// Bars that start at this instant (RFC 3339) or later; a day, `2024-01-16`, is its midnight in New York.
+    #[param(value_type = Option<String>, example = "2024-01-16T14:30:00Z")]
+    start: Option<DateTime<Utc>>,
+    /// Bars that start before this instant, or day.
+    #[param(value_type = Option<String>, example = "2024-01-17")]
+    end: Option<DateTime<Utc>>,
+    /// Bars on a page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000, default = 100)]
+    limit: u32,
+    /// `asc`: oldest first; `desc`: newest first.
+    #[param(value_type = Option<schema::Sort>, inline, default = "asc")]
+    sort: Sort,
+    /// `next_cursor` of the page before; everything else must stay as it was.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+impl Request for BarsRequest {
+    fn read(params: &mut Params) -> Option<Self> {
+        let symbol: Option<Symbol> = params.required("symbol");
+        let timeframe = params.optional("timeframe").unwrap_or_default();
+        let (start, end) = window(params);
+        let Limit(limit) = params.optional::<Limit<MAX_BARS>>("limit").unwrap_or(Limit(DEFAULT_BARS));
+        let sort = params.optional("sort").unwrap_or(Sort::Ascending);
+        let cursor: Option<Cursor> = params.optional("cursor");
+        let symbol = symbol?;
+        if let Some(cursor) = &cursor
+            && (&cursor.symbol, cursor.timeframe, cursor.sort) != (&symbol, timeframe, sort)
+        {
+            params.report("cursor", "belongs to another symbol, timeframe or sort");
+        }
+        Some(Self { symbol, timeframe, start, end, limit, sort, cursor })
+    }
+}
+
+/// Bars of one symbol, page by page. While bars arrive, pages that go forward find the new ones at their end, and
+/// pages that go backward do not move.
+#[utoipa::path(get, path = "/api/v1/bars", tag = TAG, operation_id = "list_bars", params(BarsRequest), responses(
+    (status = 200, description = "A page of bars; an empty one when the window has none", body = schema::BarsPage),
+    (status = 400, description = "Parameters are wrong; all of them are named", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "Unknown symbol", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn list_bars(
+    State(store): State<Store>,
+    Query(request): Query<BarsRequest>,
+) -> Result<Json<BarsPage>, Problem> {
+    let BarsRequest { symbol, timeframe, start, end, limit, sort, cursor } = request;
+    let query = BarsQuery {
+        symbol,
+        timeframe,
+        start,
+        end,
+        // One more than shown tells whether there is another page.
+        limit: limit + 1,
+        descending: sort == Sort::Descending,
+        after: cursor.map(|cursor| cursor.after),
+    };
+    let mut bars = store.bars(&query).await?;
+    if bars.is_empty() {
+        refuse_unknown(&store, std::slice::from_ref(&query.symbol)).await?;
+    }
+    let more = bars.len() > limit as usize;
+    bars.truncate(limit as usize);
+    let next_cursor = bars
+        .last()
+        .filter(|_| more)
+        .map(|bar| Cursor { symbol: query.symbol, timeframe, sort, after: bar.time }.to_string());
+    Ok(Json(BarsPage { bars, next_cursor }))
+}
+
+/// Whose latest bar.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LatestRequest {
+    /// Tickers, separated by commas, 100 at most; all when not given.
+    #[param(value_type = Option<String>, example = "AMZN,AAPL")]
+    symbols: Option<Vec<Symbol>>,
+}
+
+impl Request for LatestRequest {
+    fn read(params: &mut Params) -> Option<Self> {
+        Some(Self { symbols: params.optional("symbols").map(|SymbolList(symbols)| symbols) })
+    }
+}
+
+/// The newest one-minute bar of each symbol, with the instant its change was made in the source and the instant it was
+/// committed here.
+#[utoipa::path(get, path = "/api/v1/latest", tag = TAG, operation_id = "list_latest", params(LatestRequest), responses(
+    (status = 200, description = "One bar per symbol, by name", body = [schema::LatestBar]),
+    (status = 400, description = "Parameters are wrong; all of them are named", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "Unknown symbols; all of them are named", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn list_latest(
+    State(store): State<Store>,
+    Query(LatestRequest { symbols }): Query<LatestRequest>,
+) -> Result<Json<Vec<LatestBar>>, Problem> {
+    let latest = store.latest(symbols.as_deref()).await?;
+    if let Some(symbols) = symbols.filter(|symbols| symbols.len() > latest.len()) {
+        refuse_unknown(&store, &symbols).await?;
+    }
+    Ok(Json(latest))
+}
+
+/// Statistics of which bars.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatsRequest {
+    /// Ticker.
+    #[param(value_type = String, example = "AMZN", pattern = "^[A-Z][A-Z0-9.-]{0,14}$")]
+    symbol: Symbol,
+    /// Length of a bar, as for bars.
+    #[param(value_type = Option<schema::Timeframe>, inline, default = "1m")]
+    timeframe: Timeframe,
+    /// Bars that start at this instant (RFC 3339) or later; a day, `2024-01-16`, is its midnight in New York.
+    #[param(value_type = Option<String>, example = "2024-01-16T14:30:00Z")]
+    start: Option<DateTime<Utc>>,
+    /// Bars that start before this instant, or day.
+    #[param(value_type = Option<String>, example = "2024-01-17")]
+    end: Option<DateTime<Utc>>,
+    /// The newest bars of the window, as many as this.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000, default = 10_000)]
+    limit: u32,
+}
+
+impl Request for StatsRequest {
+    fn read(params: &mut Params) -> Option<Self> {
+        let symbol = params.required("symbol");
+        let timeframe = params.optional("timeframe").unwrap_or_default();
+        let (start, end) = window(params);
+        let Limit(limit) = params.optional::<Limit<MAX_BARS>>("limit").unwrap_or(Limit(MAX_BARS));
+        Some(Self { symbol: symbol?, timeframe, start, end, limit })
+    }
+}
+
+/// What the closes of a window of bars amount to: minimum, maximum, average, spread, change, standard deviation.
+#[utoipa::path(get, path = "/api/v1/stats", tag = TAG, operation_id = "find_stats", params(StatsRequest), responses(
+    (status = 200, description = "The statistics, with their window and row count", body = schema::Stats),
+    (status = 400, description = "Parameters are wrong; all of them are named", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "Unknown symbol (`unknown_symbol`), or none of its bars in this window (`no_bars`)", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn find_stats(
+    State(store): State<Store>,
+    Query(request): Query<StatsRequest>,
+) -> Result<Json<Stats>, Problem> {
+    let StatsRequest { symbol, timeframe, start, end, limit } = request;
+    match store.stats(&symbol, timeframe, start, end, limit).await? {
+        Some(stats) => Ok(Json(stats)),
+        None => {
+            refuse_unknown(&store, std::slice::from_ref(&symbol)).await?;
+            Err(Problem::no_bars(&symbol))
+        }
+    }
+}
+
+async fn refuse_unknown(store: &Store, symbols: &[Symbol]) -> Result<(), Problem> {
+    let unknown = store.unknown(symbols).await?;
+    if unknown.is_empty() { Ok(()) } else { Err(Problem::unknown_symbol(&unknown)) }
+}
+
+/// The live stream, a WebSocket: `hello`, then `sub` from the client, then a snapshot and gap-free deltas. JSON text,
+/// or MessagePack with the sub-protocol `stockstream.v1.msgpack`.
+#[utoipa::path(get, path = "/api/v1/stream", tag = TAG, operation_id = "open_stream", responses(
+    (status = 101, description = "The socket is open"),
+    (status = 400, description = "Not a WebSocket handshake"),
+))]
+pub async fn open_stream(State(state): State<AppState>, request: axum::extract::Request) -> Response {
+    feed::stream_handler.call(request, state).await
+}

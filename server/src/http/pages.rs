@@ -1,0 +1,111 @@
+//! Pages, rendered here first and then hydrated in the browser, and the files they need.
+
+use super::{AppState, Catalogue, observe};
+use crate::store::{ReadError, Store};
+use app::backend::{Answer, Backend, Unavailable};
+use axum::{
+    Router,
+    handler::Handler,
+    http::{HeaderValue, header},
+    middleware,
+};
+use leptos::{context::provide_context, nonce::use_nonce, prelude::use_context};
+use leptos_axum::{
+    LeptosRoutes, ResponseOptions, file_and_error_handler_with_context,
+    generate_route_list_with_exclusions_and_ssg_and_context,
+};
+use market::{
+    Stats, Symbol, Timeframe,
+    wire::{ServerMessage, SourceKind, SymbolInfo},
+};
+use std::sync::Arc;
+use tower_http::services::ServeDir;
+
+/// The pages, and as fallback the files of the site and a page that says there is none.
+pub fn routes(state: &AppState) -> Router<AppState> {
+    let backend: Arc<dyn Backend> = Arc::new(PageBackend::new(state));
+    let context = move || {
+        provide_context(Arc::clone(&backend));
+        allow_own_scripts();
+    };
+    let options = state.leptos_options.clone();
+    let site_root = options.site_root.to_string();
+    let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context.clone());
+
+    let missing = file_and_error_handler_with_context::<AppState, _>(context.clone(), app::shell);
+    let files = ServeDir::new(&site_root)
+        .append_index_html_on_directories(false)
+        .precompressed_br()
+        .precompressed_gzip()
+        .fallback(missing.with_state(state.clone()));
+
+    let router = Router::new()
+        .leptos_routes_with_context(state, pages, context, move || app::shell(options.clone()))
+        .fallback_service(files);
+    if state.leptos_options.hash_files {
+        let package = state.leptos_options.site_pkg_dir.to_string();
+        let hashed = Router::new()
+            .fallback_service(ServeDir::new(format!("{site_root}/{package}")).precompressed_br().precompressed_gzip())
+            .layer(middleware::from_fn(observe::keep));
+        return router.nest_service(&format!("/{package}"), hashed).layer(middleware::from_fn(observe::revalidate));
+    }
+    router.layer(middleware::from_fn(observe::revalidate))
+}
+
+/// A page may load from its own server only, and run only the scripts that the server put into it. Charts place their
+/// tooltips by style attributes, which is the one thing left open.
+fn allow_own_scripts() {
+    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
+        return;
+    };
+    let policy = format!(
+        "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self' 'nonce-{nonce}'; \
+         style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// What the pages are rendered from: the same answers as the API's and the live feed's.
+pub struct PageBackend {
+    store: Store,
+    catalogue: Catalogue,
+    source: SourceKind,
+}
+
+impl PageBackend {
+    pub fn new(state: &AppState) -> Self {
+        Self { store: state.feed.store.clone(), catalogue: state.catalogue.clone(), source: state.feed.source.clone() }
+    }
+}
+
+/// What a visitor is told; the log has the rest.
+fn explain(error: ReadError) -> Unavailable {
+    if error.is_outage() {
+        tracing::warn!(%error, "a page is rendered without data");
+        Unavailable("The database does not answer; trying again.".to_owned())
+    } else {
+        tracing::error!(?error, "a page is rendered without data");
+        Unavailable("The server could not read the data; its log says why.".to_owned())
+    }
+}
+
+impl Backend for PageBackend {
+    fn symbols(&self) -> Answer<'_, Vec<SymbolInfo>> {
+        Box::pin(async { self.catalogue.symbols().await.map(|symbols| symbols.to_vec()).map_err(explain) })
+    }
+
+    fn snapshot(&self, symbol: Symbol, timeframe: Timeframe, bars: u32) -> Answer<'_, ServerMessage> {
+        Box::pin(async move {
+            let (seq, bars) = self.store.snapshot(&symbol, timeframe, bars).await.map_err(explain)?;
+            let stats = Stats::of(&bars);
+            Ok(ServerMessage::Snap { symbol, timeframe, seq, bars, stats })
+        })
+    }
+
+    fn source(&self) -> SourceKind {
+        self.source.clone()
+    }
+}

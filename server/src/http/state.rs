@@ -1,0 +1,31 @@
+//! What handlers share.
+
+use super::{Catalogue, Replays};
+use crate::{feed::Feed, store::Store};
+use axum::extract::FromRef;
+use leptos::config::LeptosOptions;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+/// Cheap to clone; each part can be extracted on its own, and so can the store.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    /// The live feed, and with it the store, the pipeline's status and the kind of source.
+    pub feed: Feed,
+    pub leptos_options: LeptosOptions,
+    pub metrics: PrometheusHandle,
+    pub catalogue: Catalogue,
+    pub replays: Replays,
+}
+
+impl AppState {
+    pub fn new(feed: Feed, leptos_options: LeptosOptions, metrics: PrometheusHandle) -> Self {
+        let catalogue = Catalogue::new(feed.store.clone());
+        Self { feed, leptos_options, metrics, catalogue, replays: Replays::default() }
+    }
+}
+
+impl FromRef<AppState> for Store {
+    fn from_ref(state: &AppState) -> Self {
+        state.feed.store.clone()
+    }
+}
