@@ -3,8 +3,13 @@
 
 pub mod broker;
 pub mod envelope;
+pub mod feed;
 pub mod generator;
+mod outbox;
 pub mod postgres;
+pub mod source_table;
 
 pub use broker::Broker;
+pub use feed::{FeedOptions, Resume};
+pub use outbox::{MOST_BYTES_AHEAD, MOST_RECORDS_AHEAD};
 pub use postgres::Postgres;
