@@ -43,6 +43,7 @@ pub fn StatusLine() -> impl IntoView {
             <span>"rows/s " <b>{rate}</b></span>
             <span title="rows that the rules refused, in the newest batch">"quarantined " <b>{refused}</b></span>
             <span title="rows that the rules let through with a warning, in the newest batch">"tagged " <b>{tagged}</b></span>
+            {move || live.trouble.get().map(|why| view! { <span class="status-trouble" role="status">{why}</span> })}
             <span class="status-space"></span>
             <span>"times in New York"</span>
             <span>"build " <b>{env!("CARGO_PKG_VERSION")}</b></span>

@@ -14,6 +14,9 @@ const PATH: &str = "/api/v1/stream";
 const DEAD_AFTER_BEATS: i64 = 3;
 /// A hidden page has no animation frames; beyond this many messages it applies them without one.
 const QUEUE_LIMIT: usize = 256;
+/// The server's code for "ask again in a moment", and the moment.
+const UNAVAILABLE: &str = "unavailable";
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// Follows the live stream for the rest of the page's life.
 pub fn run(live: Live) {
@@ -41,6 +44,8 @@ struct State {
     retry: Option<TimeoutHandle>,
     queue: Vec<ServerMessage>,
     frame_due: bool,
+    /// A snapshot was asked for and has not come yet: no need to ask again.
+    snap_due: bool,
     /// The server's clock less this machine's; the sample that travelled least.
     skew: Option<TimeDelta>,
     last_message_at: Option<DateTime<Utc>>,
@@ -118,6 +123,13 @@ impl Connection {
                     self.live.break_chains();
                 }
             }
+            if matches!(message, ServerMessage::Snap { .. }) {
+                state.snap_due = false;
+            }
+            if matches!(&message, ServerMessage::Error { code, .. } if code == UNAVAILABLE) {
+                let again = self.clone();
+                set_timeout(move || again.subscribe(false), ASK_AGAIN_AFTER);
+            }
             state.queue.push(message);
         }
         if first_of_connection {
@@ -150,7 +162,8 @@ impl Connection {
             state.frame_due = false;
             std::mem::take(&mut state.queue)
         };
-        if !messages.is_empty() && self.live.apply(messages, self.now()) {
+        let gap = !messages.is_empty() && self.live.apply(messages, self.now());
+        if gap && !self.state.borrow().snap_due {
             self.subscribe(false);
         }
     }
@@ -158,7 +171,7 @@ impl Connection {
     /// Asks for what the page wants; with `resume`, only for what was missed since the last connection.
     fn subscribe(&self, resume: bool) {
         let Some(wanted) = self.live.wanted.get_untracked() else { return };
-        let state = self.state.borrow();
+        let mut state = self.state.borrow_mut();
         let Some(socket) = state.socket.as_ref().filter(|socket| socket.ready_state() == WebSocket::OPEN) else {
             return;
         };
@@ -172,6 +185,7 @@ impl Connection {
         if let Ok(text) = serde_json::to_string(&message) {
             // A socket that closes right now says so by its close event.
             let _ = socket.send_with_str(&text);
+            state.snap_due = since.is_none();
         }
     }
 
