@@ -23,6 +23,7 @@ pub struct RawRecord<'a> {
 
 /// What a record turned out to be.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every record is a change; a box would cost each an allocation")]
 pub enum Decoded {
     /// A row was inserted, updated, read by a snapshot or deleted.
     Change(Change),

@@ -58,8 +58,8 @@ impl FromStr for SourceIdent {
 /// The epochs of one partition's sources, in the order in which they were first seen.
 ///
 /// An old source that speaks again keeps its old, lower epoch: that is what a replay looks like after a failover. It also is
-/// what a fail*back* to the former server looks like, whose changes then all count as duplicates; such a switch needs a
-/// connector with a new server id.
+/// what a fail*back* to the former server looks like, whose changes then all count as duplicates: it must come
+/// back under a server id of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochBook {
     known: HashMap<SourceIdent, i32>,

@@ -13,4 +13,4 @@ pub use change::{Change, Control, Decoded, Op, RawRecord, Snapshot, SourceInfo};
 pub use decode::{AnyRow, Decoder};
 pub use epoch::{EpochBook, InvalidSourceIdent, SourceIdent};
 pub use error::DecodeError;
-pub use order::{KeyState, Outcome, Position, Version, judge};
+pub use order::{KeyState, Outcome, Position, Version, is_coarser_copy, judge};

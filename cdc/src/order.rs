@@ -1,6 +1,8 @@
 //! Which change wins: versions, and the two-stage rule.
 
 use chrono::{DateTime, Utc};
+use market::StockRow;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 
 use crate::SourceIdent;
@@ -93,4 +95,29 @@ pub fn judge(
         }
         _ => (Outcome::Applied, Some(KeyState { version, event_time, deleted: false })),
     }
+}
+
+/// Whether a row read by a snapshot is only a coarser copy of the row that stands: MariaDB and MySQL round FLOAT columns to
+/// six significant digits in snapshots, and only there. [`judge`] lets such a read win, for its version is newer; whoever
+/// writes it should then take the version and keep the standing values.
+pub fn is_coarser_copy(read: &StockRow, standing: &StockRow) -> bool {
+    let price = |read: Option<Decimal>, standing: Option<Decimal>| match (read, standing) {
+        (Some(read), Some(standing)) => is_rounded(read, standing),
+        (read, standing) => read == standing,
+    };
+    (read.record_id, read.time, &read.symbol, read.event_time)
+        == (standing.record_id, standing.time, &standing.symbol, standing.event_time)
+        && price(read.open, standing.open)
+        && price(read.high, standing.high)
+        && price(read.low, standing.low)
+        && price(read.close, standing.close)
+        && price(read.volume.map(Decimal::from), standing.volume.map(Decimal::from))
+}
+
+fn is_rounded(read: Decimal, standing: Decimal) -> bool {
+    const DIGITS: u32 = 6;
+    read == standing
+        || [RoundingStrategy::MidpointAwayFromZero, RoundingStrategy::MidpointNearestEven]
+            .into_iter()
+            .any(|strategy| standing.round_sf_with_strategy(DIGITS, strategy) == Some(read))
 }

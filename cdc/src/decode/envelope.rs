@@ -1,8 +1,9 @@
 //! Debezium's envelope, read in one pass over the payload.
 
 use super::{
-    position::{Lead, LeadSeed},
-    row::{ReadRow, RowSeed, Symbols},
+    cursor::Cursor,
+    position::{Lead, LeadSeed, read_lead},
+    row::{ReadRow, RowSeed, Symbols, read_row},
     schema::Columns,
 };
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -13,13 +14,13 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub(super) struct Envelope<'de> {
     /// Raw: few readers need it.
-    pub before: Option<&'de RawValue>,
-    pub after: Option<ReadRow<'de>>,
+    pub before: Option<&'de str>,
+    pub after: Option<ReadRow>,
     pub source: Option<Lead<'de>>,
     /// Raw JSON of `op`; without it the record is no row event.
-    pub op: Option<&'de RawValue>,
-    pub read_ms: Option<&'de RawValue>,
-    pub read_us: Option<&'de RawValue>,
+    pub op: Option<&'de str>,
+    pub read_ms: Option<&'de str>,
+    pub read_us: Option<&'de str>,
 }
 
 /// Reads an envelope whose rows have these columns.
@@ -88,17 +89,17 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
             match field {
                 Field::Before => {
                     let raw: &'de RawValue = fields.next_value()?;
-                    envelope.before = (raw.get() != "null").then_some(raw);
+                    envelope.before = (raw.get() != "null").then_some(raw.get());
                 }
                 Field::After => {
-                    let row = RowSeed { columns: self.columns, symbols: &mut *self.symbols, flat: false };
+                    let row = RowSeed { columns: self.columns, symbols: &mut *self.symbols, meta: None };
                     envelope.after = fields.next_value_seed(row)?;
                 }
                 Field::Source => envelope.source = fields.next_value_seed(LeadSeed)?,
                 Field::Transaction => transaction = fields.next_value_seed(LeadSeed)?,
-                Field::Op => envelope.op = Some(fields.next_value()?),
-                Field::TsMs => envelope.read_ms = Some(fields.next_value()?),
-                Field::TsUs => envelope.read_us = Some(fields.next_value()?),
+                Field::Op => envelope.op = Some(fields.next_value::<&RawValue>()?.get()),
+                Field::TsMs => envelope.read_ms = Some(fields.next_value::<&RawValue>()?.get()),
+                Field::TsUs => envelope.read_us = Some(fields.next_value::<&RawValue>()?.get()),
                 Field::Other => {
                     fields.next_value::<IgnoredAny>()?;
                 }
@@ -109,6 +110,41 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
         }
         Ok(envelope)
     }
+}
+
+/// The same as [`EnvelopeSeed`] does, for what the cursor can read.
+pub(super) fn read_envelope<'de>(payload: &'de str, seed: EnvelopeSeed<'_>) -> Option<Envelope<'de>> {
+    let EnvelopeSeed { columns, symbols } = seed;
+    let mut envelope = Envelope::default();
+    let mut transaction = None;
+    let mut seen = 0_u32;
+    let mut cursor = Cursor::new(payload);
+    cursor.object(|cursor, name| {
+        let field = Field::of(name);
+        let bit = 1 << field as u32;
+        if seen & bit != 0 && !matches!(field, Field::Other) {
+            return None;
+        }
+        seen |= bit;
+        match field {
+            Field::Before => envelope.before = Some(cursor.value()?).filter(|text| *text != "null"),
+            Field::After => {
+                let row = RowSeed { columns, symbols: &mut *symbols, meta: None };
+                read_row(cursor, row, &mut envelope.after)?;
+            }
+            Field::Source => envelope.source = read_lead(cursor)?,
+            Field::Transaction => transaction = read_lead(cursor)?,
+            Field::Op => envelope.op = Some(cursor.value()?),
+            Field::TsMs => envelope.read_ms = Some(cursor.value()?),
+            Field::TsUs => envelope.read_us = Some(cursor.value()?),
+            Field::Other => drop(cursor.value()?),
+        }
+        Some(())
+    })?;
+    if let (Some(source), Some(transaction)) = (&mut envelope.source, transaction) {
+        source.join(transaction);
+    }
+    cursor.at_end().then_some(envelope)
 }
 
 struct FieldSeed;

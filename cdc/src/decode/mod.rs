@@ -4,8 +4,10 @@
 //! control record. What a column's text means is [`scalar`]'s, where a change stands in its log [`position`]'s.
 
 mod any_row;
+mod cursor;
 mod envelope;
 mod frame;
+mod key;
 mod number;
 mod position;
 mod row;
@@ -16,15 +18,16 @@ mod time;
 pub use any_row::AnyRow;
 
 use crate::{Change, Control, DecodeError, Decoded, Op, Position, RawRecord, SourceIdent, SourceInfo};
+use cursor::Cursor;
 use envelope::{Envelope, EnvelopeSeed};
 use frame::{FrameError, Framed, Schemas};
+use key::{reconcile, record_id};
 use market::StockRow;
 use position::Lead;
-use row::{ReadRow, RowSeed, Symbols};
-use scalar::Cell;
+use row::{Meta, ReadRow, RowSeed, Symbols};
 use schema::{Columns, Shape};
-use serde::{Deserialize, de::DeserializeSeed};
-use serde_json::{Map, Value, value::RawValue};
+use serde::de::DeserializeSeed;
+use serde_json::{Map, Value};
 
 /// Decodes the records of one partition, in offset order. It keeps the schemas it has seen, so that a record whose
 /// schema block equals an earlier one costs only its payload, and the key of the last delete, so that the tombstone
@@ -41,6 +44,8 @@ pub struct Decoder {
     style: Option<Style>,
     /// The key of the last record, when that was a delete.
     deleted: Option<Option<Box<[u8]>>>,
+    /// Leaves everything to `serde_json`; tests compare both ways.
+    careful: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +67,13 @@ impl Decoder {
     /// Also decode `before` rows (`decode` prints them; the pipeline does without).
     pub fn keep_before(mut self) -> Self {
         self.keep_before = true;
+        self
+    }
+
+    /// Reads every record with `serde_json` alone, several times slower. The result is the same; this is what the tests
+    /// hold the fast way against.
+    pub fn careful(mut self) -> Self {
+        self.careful = true;
         self
     }
 
@@ -112,7 +124,7 @@ impl Decoder {
             Some(Shape::Flat(columns)) => columns,
             _ => &schema::UNKNOWN,
         };
-        record_id(framed.payload, columns).map_err(|error| json_error("key", &error))?.transpose().map(Option::flatten)
+        record_id("key", framed.payload, columns, self.careful)
     }
 
     /// `Ok(None)` is a value of JSON null: a tombstone that went through a converter.
@@ -148,6 +160,12 @@ impl Decoder {
     }
 
     fn read_envelope<'de>(&mut self, payload: &'de str, after: &Columns) -> Result<Envelope<'de>, DecodeError> {
+        if !self.careful
+            && let Some(envelope) =
+                envelope::read_envelope(payload, EnvelopeSeed { columns: after, symbols: &mut self.symbols })
+        {
+            return Ok(envelope);
+        }
         let seed = EnvelopeSeed { columns: after, symbols: &mut self.symbols };
         read(payload, seed).map_err(|error| json_error("value", &error))
     }
@@ -156,9 +174,20 @@ impl Decoder {
         &mut self,
         text: &'de str,
         columns: &Columns,
-        flat: bool,
-    ) -> serde_json::Result<Option<ReadRow<'de>>> {
-        read(text, RowSeed { columns, symbols: &mut self.symbols, flat })
+        mut meta: Option<&mut Meta<'de>>,
+    ) -> serde_json::Result<Option<ReadRow>> {
+        if !self.careful {
+            let mut cursor = Cursor::new(text);
+            let mut row = None;
+            let seed = RowSeed { columns, symbols: &mut self.symbols, meta: meta.as_deref_mut() };
+            if row::read_row(&mut cursor, seed, &mut row).is_some() && cursor.at_end() {
+                return Ok(row);
+            }
+        }
+        if let Some(meta) = &mut meta {
+            **meta = Meta::default();
+        }
+        read(text, RowSeed { columns, symbols: &mut self.symbols, meta })
     }
 
     fn envelope(
@@ -180,10 +209,10 @@ impl Decoder {
         let lead = envelope.source.unwrap_or_default();
         let position = self.position_of_envelope(record, &lead)?;
         let source = source_info(&lead, envelope.read_us, envelope.read_ms);
-        let sent_before = envelope.before.map(RawValue::get);
+        let sent_before = envelope.before;
         let (record_id, after, extra) = if op == Op::Delete {
             // Of a deleted row only the key is to be trusted: it may be all that the source knew.
-            let own = sent_before.and_then(|row| record_id(row, before).ok()??.ok()?);
+            let own = sent_before.and_then(|row| record_id("before", row, before, self.careful).ok()?);
             (reconcile(key, own)?, None, None)
         } else {
             let name = match op {
@@ -196,7 +225,10 @@ impl Decoder {
             (record_id, Some(row), extra)
         };
         let before = match sent_before {
-            Some(row) if self.keep_before => self.row_before(row, before, record_id),
+            Some(row) if self.keep_before => {
+                let read = self.read_row(row, before, None).ok().flatten();
+                read.and_then(|read| row_before(read, record_id))
+            }
             _ => None,
         };
         Ok(Decoded::Change(Change { op, record_id, after, before, extra, position: Some(position), source }))
@@ -208,12 +240,6 @@ impl Decoder {
         Ok(Decoded::Truncate { position: self.position_of_envelope(record, &lead)?, source })
     }
 
-    /// A `before` that cannot be read is none: it decides nothing.
-    fn row_before(&mut self, text: &str, columns: &Columns, record_id: i64) -> Option<StockRow> {
-        let read = self.read_row(text, columns, false).ok()??;
-        read.fault.is_none().then_some(StockRow { record_id, ..read.row })
-    }
-
     fn flat(
         &mut self,
         record: &RawRecord<'_>,
@@ -221,7 +247,8 @@ impl Decoder {
         payload: &str,
         columns: &Columns,
     ) -> Result<Option<Decoded>, DecodeError> {
-        let read = self.read_row(payload, columns, true).map_err(|error| json_error("value", &error))?;
+        let mut meta = Meta::default();
+        let read = self.read_row(payload, columns, Some(&mut meta)).map_err(|error| json_error("value", &error))?;
         let Some(read) = read else { return Ok(None) };
         if read.known == 0 {
             let extra = read.extra.as_deref();
@@ -235,13 +262,13 @@ impl Decoder {
                 return Err(unknown_shape("no column of stock"));
             }
         }
-        let lead = read.meta.lead;
+        let lead = meta.lead;
         let position = lead.position()?;
         self.style = Some(Style::Flat { ordered_by_offset: position.is_none() });
         let position = position.unwrap_or_else(|| self.kafka_position(record));
-        let source = source_info(&lead, None, read.meta.read_ms);
-        let deleted = matches!(unquoted(read.meta.deleted), Some("true"));
-        let op = match unquoted(read.meta.op) {
+        let source = source_info(&lead, None, meta.read_ms);
+        let deleted = matches!(unquoted(meta.deleted), Some("true"));
+        let op = match unquoted(meta.op) {
             Some("d") => Op::Delete,
             _ if deleted => Op::Delete,
             Some("c") => Op::Create,
@@ -251,7 +278,7 @@ impl Decoder {
         };
         let change = if op == Op::Delete {
             let record_id = reconcile(key, read.id)?;
-            let before = (self.keep_before && read.fault.is_none()).then_some(StockRow { record_id, ..read.row });
+            let before = if self.keep_before { row_before(read, record_id) } else { None };
             Change { op, record_id, after: None, before, extra: None, position: Some(position), source }
         } else {
             let (record_id, row, extra) = accept(read, key)?;
@@ -297,37 +324,22 @@ impl Decoder {
     }
 }
 
-/// The key column of a key or of a row, in its JSON text: `Ok(None)` when there is none.
-fn record_id(text: &str, columns: &Columns) -> serde_json::Result<Option<Result<Option<i64>, DecodeError>>> {
-    #[derive(Deserialize)]
-    struct Keyed<'a> {
-        #[serde(borrow)]
-        record_id: Option<&'a RawValue>,
-    }
-    if !text.trim_ascii_start().starts_with('{') {
-        return serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| None);
-    }
-    let Some(raw) = serde_json::from_str::<Keyed<'_>>(text)?.record_id else { return Ok(None) };
-    Ok(Some(Cell { column: row::NAMES[0], text: raw.get(), logical: columns.stock(0) }.integer()))
-}
-
-/// The one `record_id` that key and row agree on.
-fn reconcile(key: Option<i64>, row: Option<i64>) -> Result<i64, DecodeError> {
-    match (key, row) {
-        (Some(key), Some(row)) if key != row => Err(DecodeError::KeyMismatch { key, row }),
-        _ => key.or(row).ok_or(DecodeError::NoKey),
-    }
-}
-
 type Accepted = (i64, StockRow, Option<Box<Map<String, Value>>>);
 
 /// A row that stands: nothing is wrong with it, and it belongs to the key.
-fn accept(read: ReadRow<'_>, key: Option<i64>) -> Result<Accepted, DecodeError> {
+fn accept(read: ReadRow, key: Option<i64>) -> Result<Accepted, DecodeError> {
     if let Some(fault) = read.fault {
         return Err(fault);
     }
     let record_id = reconcile(key, read.id)?;
     Ok((record_id, StockRow { record_id, ..read.row }, read.extra))
+}
+
+/// The row before a change. One that cannot be read is none: it decides nothing. Nor is one without a time: that is what
+/// Postgres' default replica identity makes up (the epoch, for a NOT NULL column).
+fn row_before(read: ReadRow, record_id: i64) -> Option<StockRow> {
+    let known = read.fault.is_none() && read.row.time.is_some_and(|time| time.timestamp() != 0);
+    known.then_some(StockRow { record_id, ..read.row })
 }
 
 /// Which control record an object without any column of `stock` is.
@@ -344,10 +356,10 @@ fn control_of(fields: &Map<String, Value>) -> Option<Control> {
     }
 }
 
-fn source_info(lead: &Lead<'_>, read_us: Option<&RawValue>, read_ms: Option<&RawValue>) -> SourceInfo {
+fn source_info(lead: &Lead<'_>, read_us: Option<&str>, read_ms: Option<&str>) -> SourceInfo {
     let micros = match read_us {
-        Some(micros) => micros.get().parse().ok(),
-        None => read_ms.and_then(|millis| millis.get().parse::<i64>().ok()?.checked_mul(1_000)),
+        Some(micros) => micros.parse().ok(),
+        None => read_ms.and_then(|millis| millis.parse::<i64>().ok()?.checked_mul(1_000)),
     };
     SourceInfo {
         committed_at: lead.committed_at(),
@@ -364,8 +376,8 @@ fn read<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> serde_json::Re
     Ok(value)
 }
 
-fn unquoted(raw: Option<&RawValue>) -> Option<&str> {
-    raw.map(|raw| raw.get().trim_matches('"'))
+fn unquoted(text: Option<&str>) -> Option<&str> {
+    text.map(|text| text.trim_matches('"'))
 }
 
 fn unknown_shape(reason: &str) -> DecodeError {

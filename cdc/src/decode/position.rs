@@ -1,6 +1,6 @@
 //! What a record says of its place in the source's log, and when the source committed it.
 
-use super::scalar::shortened;
+use super::{cursor::Cursor, scalar::shortened};
 use crate::{DecodeError, Position, Snapshot, SourceIdent};
 use chrono::{DateTime, Utc};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -27,7 +27,7 @@ const TOTAL_ORDER: usize = 11;
 /// What is needed of `source`, or of a flattened row's `__source_…` columns, as raw JSON: most records need few of the
 /// fields, and none needs an allocation.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lead<'de>([Option<&'de RawValue>; FIELDS.len()]);
+pub(super) struct Lead<'de>([Option<&'de str>; FIELDS.len()]);
 
 impl<'de> Lead<'de> {
     /// The place of a field, `None` when it is not needed.
@@ -36,8 +36,13 @@ impl<'de> Lead<'de> {
     }
 
     /// Fills a field; a JSON null leaves it empty.
-    pub fn set(&mut self, field: usize, raw: &'de RawValue) {
-        self.0[field] = (raw.get() != "null").then_some(raw);
+    pub fn set(&mut self, field: usize, text: &'de str) {
+        self.0[field] = (text != "null").then_some(text);
+    }
+
+    /// Whether a field is filled.
+    pub fn has(&self, field: usize) -> bool {
+        self.0[field].is_some()
     }
 
     /// Takes the transaction's fields in.
@@ -46,13 +51,12 @@ impl<'de> Lead<'de> {
     }
 
     fn text(&self, field: usize) -> Option<&'de str> {
-        self.0[field].map(|raw| raw.get().trim_matches('"'))
+        self.0[field].map(|text| text.trim_matches('"'))
     }
 
     fn integer(&self, field: usize) -> Result<Option<i64>, DecodeError> {
-        let Some(raw) = self.0[field] else { return Ok(None) };
-        let parsed = raw.get().parse();
-        parsed.map(Some).map_err(|_| bad(format!("{} {}", FIELDS[field], shortened(raw.get()))))
+        let Some(text) = self.0[field] else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| bad(format!("{} {}", FIELDS[field], shortened(text))))
     }
 
     /// When the source committed the change. MariaDB and MySQL stamp snapshots of old versions with 0.
@@ -140,6 +144,25 @@ pub(super) fn instant_of_micros(micros: i64) -> Option<DateTime<Utc>> {
     super::time::instant(micros, Some(super::schema::Fraction::Micros))
 }
 
+/// The same as [`LeadSeed`] does, for what the cursor can read.
+pub(super) fn read_lead<'de>(cursor: &mut Cursor<'de>) -> Option<Option<Lead<'de>>> {
+    if cursor.null() {
+        return Some(None);
+    }
+    let mut lead = Lead::default();
+    cursor.object(|cursor, name| {
+        let text = cursor.value()?;
+        if let Some(field) = Lead::field(name) {
+            if lead.has(field) {
+                return None;
+            }
+            lead.set(field, text);
+        }
+        Some(())
+    })?;
+    Some(Some(lead))
+}
+
 /// Reads the `source` or the `transaction` block of an envelope.
 pub(super) struct LeadSeed;
 
@@ -166,10 +189,10 @@ impl<'de> Visitor<'de> for LeadSeed {
         let mut lead = Lead::default();
         while let Some(field) = fields.next_key_seed(FieldSeed)? {
             match field {
-                Some(field) if lead.0[field].is_some() => {
+                Some(field) if lead.has(field) => {
                     return Err(A::Error::custom(format_args!("duplicate field {}", FIELDS[field])));
                 }
-                Some(field) => lead.set(field, fields.next_value()?),
+                Some(field) => lead.set(field, fields.next_value::<&RawValue>()?.get()),
                 None => {
                     fields.next_value::<IgnoredAny>()?;
                 }

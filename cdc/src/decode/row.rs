@@ -1,11 +1,11 @@
 //! A row's columns into a [`StockRow`], read straight from the JSON text.
 
-use super::{position::Lead, scalar::Cell, schema::Columns};
+use super::{cursor::Cursor, position::Lead, scalar::Cell, schema::Columns};
 use crate::DecodeError;
 use market::StockRow;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value, value::RawValue};
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, fmt, sync::Arc};
 
 /// The columns of `stock`.
 pub(super) const NAMES: [&str; 9] =
@@ -36,15 +36,13 @@ impl Symbols {
 
 /// A row as read.
 #[derive(Debug, Default)]
-pub(super) struct ReadRow<'de> {
+pub(super) struct ReadRow {
     pub row: StockRow,
     /// The row's own key column.
     pub id: Option<i64>,
-    /// How many columns of `stock` it has.
+    /// A bit for each column of `stock` that it has.
     pub known: u32,
     pub extra: Option<Box<Map<String, Value>>>,
-    /// What a flattened row says of its source.
-    pub meta: Meta<'de>,
     /// The first column that is not what it should be.
     pub fault: Option<DecodeError>,
 }
@@ -52,30 +50,30 @@ pub(super) struct ReadRow<'de> {
 /// The `__…` columns of a flattened row, as raw JSON.
 #[derive(Debug, Default)]
 pub(super) struct Meta<'de> {
-    pub deleted: Option<&'de RawValue>,
-    pub op: Option<&'de RawValue>,
-    pub read_ms: Option<&'de RawValue>,
+    pub deleted: Option<&'de str>,
+    pub op: Option<&'de str>,
+    pub read_ms: Option<&'de str>,
     pub lead: Lead<'de>,
 }
 
 /// Reads a row, or nothing from a JSON null.
-pub(super) struct RowSeed<'c> {
+pub(super) struct RowSeed<'c, 'de> {
     pub columns: &'c Columns,
     pub symbols: &'c mut Symbols,
-    /// Whether `__…` columns are about the source.
-    pub flat: bool,
+    /// Takes the `__…` columns of a flattened row; without it they are columns like others.
+    pub meta: Option<&'c mut Meta<'de>>,
 }
 
-impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
-    type Value = Option<ReadRow<'de>>;
+impl<'de> DeserializeSeed<'de> for RowSeed<'_, 'de> {
+    type Value = Option<ReadRow>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for RowSeed<'_> {
-    type Value = Option<ReadRow<'de>>;
+impl<'de> Visitor<'de> for RowSeed<'_, 'de> {
+    type Value = Option<ReadRow>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a row")
@@ -85,46 +83,74 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
         Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut columns: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut columns: A) -> Result<Self::Value, A::Error> {
         let mut read = ReadRow::default();
-        let mut seen = 0_u32;
-        while let Some(name) = columns.next_key_seed(ColumnSeed { flat: self.flat })? {
+        while let Some(name) = columns.next_key_seed(ColumnSeed { flat: self.meta.is_some() })? {
             let raw: &'de RawValue = columns.next_value()?;
-            match name {
-                Column::Stock(index) => {
-                    if seen & (1 << index) != 0 {
-                        return Err(A::Error::custom(format_args!("duplicate column {}", NAMES[index])));
-                    }
-                    seen |= 1 << index;
-                    let cell = Cell { column: NAMES[index], text: raw.get(), logical: self.columns.stock(index) };
-                    if let Err(fault) = set(&mut read, index, cell, self.symbols) {
-                        read.fault.get_or_insert(fault);
-                    }
-                }
-                Column::Meta(field) => read.meta.set(field, raw),
-                Column::Other(name) => {
-                    let cell = Cell { column: &name, text: raw.get(), logical: self.columns.logical(&name) };
-                    match cell.readable() {
-                        Ok(value) => {
-                            let extra = read.extra.get_or_insert_default();
-                            if extra.contains_key(&name) {
-                                return Err(A::Error::custom(format_args!("duplicate column {name}")));
-                            }
-                            extra.insert(name, value);
-                        }
-                        Err(fault) => {
-                            read.fault.get_or_insert(fault);
-                        }
-                    }
-                }
-            }
+            read.take(name, raw.get(), &mut self)
+                .map_err(|Duplicate(name)| A::Error::custom(format_args!("duplicate column {name}")))?;
         }
-        read.known = seen.count_ones();
         Ok(Some(read))
     }
 }
 
-fn set(read: &mut ReadRow<'_>, index: usize, cell: Cell<'_>, symbols: &mut Symbols) -> Result<(), DecodeError> {
+/// The same as [`RowSeed`] does, for what the cursor can read. A JSON null leaves `read` empty.
+pub(super) fn read_row<'de>(
+    cursor: &mut Cursor<'de>,
+    mut seed: RowSeed<'_, 'de>,
+    read: &mut Option<ReadRow>,
+) -> Option<()> {
+    if cursor.null() {
+        return Some(());
+    }
+    let flat = seed.meta.is_some();
+    let read = read.get_or_insert_default();
+    cursor.object(|cursor, name| {
+        let text = cursor.value()?;
+        read.take(Column::of(name, flat), text, &mut seed).ok()
+    })
+}
+
+/// A column that came twice.
+struct Duplicate(String);
+
+impl ReadRow {
+    fn take<'de>(&mut self, name: Column<'_>, text: &'de str, seed: &mut RowSeed<'_, 'de>) -> Result<(), Duplicate> {
+        let columns = seed.columns;
+        match name {
+            Column::Stock(index) => {
+                if self.known & (1 << index) != 0 {
+                    return Err(Duplicate(NAMES[index].to_owned()));
+                }
+                self.known |= 1 << index;
+                let cell = Cell { column: NAMES[index], text, logical: columns.stock(index) };
+                if let Err(fault) = set(self, index, cell, seed.symbols) {
+                    self.fault.get_or_insert(fault);
+                }
+            }
+            Column::Meta(field) => {
+                if let Some(meta) = &mut seed.meta {
+                    meta.set(field, text);
+                }
+            }
+            Column::Other(name) => match (Cell { column: &name, text, logical: columns.logical(&name) }).readable() {
+                Ok(value) => {
+                    let extra = self.extra.get_or_insert_default();
+                    if extra.contains_key(&*name) {
+                        return Err(Duplicate(name.into_owned()));
+                    }
+                    extra.insert(name.into_owned(), value);
+                }
+                Err(fault) => {
+                    self.fault.get_or_insert(fault);
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+fn set(read: &mut ReadRow, index: usize, cell: Cell<'_>, symbols: &mut Symbols) -> Result<(), DecodeError> {
     let row = &mut read.row;
     match index {
         0 => {
@@ -149,12 +175,12 @@ fn set(read: &mut ReadRow<'_>, index: usize, cell: Cell<'_>, symbols: &mut Symbo
 }
 
 impl<'de> Meta<'de> {
-    fn set(&mut self, field: MetaField, raw: &'de RawValue) {
+    fn set(&mut self, field: MetaField, text: &'de str) {
         match field {
-            MetaField::Deleted => self.deleted = Some(raw),
-            MetaField::Op => self.op = Some(raw),
-            MetaField::Read => self.read_ms = Some(raw),
-            MetaField::Lead(field) => self.lead.set(field, raw),
+            MetaField::Deleted => self.deleted = Some(text),
+            MetaField::Op => self.op = Some(text),
+            MetaField::Read => self.read_ms = Some(text),
+            MetaField::Lead(field) => self.lead.set(field, text),
         }
     }
 }
@@ -183,11 +209,21 @@ impl MetaField {
     }
 }
 
-/// A column's name, recognised without allocating when it is one of ours.
-enum Column {
+/// A column's name.
+enum Column<'n> {
     Stock(usize),
     Meta(MetaField),
-    Other(String),
+    Other(Cow<'n, str>),
+}
+
+impl<'n> Column<'n> {
+    fn of(name: &'n str, flat: bool) -> Self {
+        if let Some(index) = NAMES.iter().position(|known| *known == name) {
+            return Self::Stock(index);
+        }
+        let meta = if flat { MetaField::of(name) } else { None };
+        meta.map_or(Self::Other(Cow::Borrowed(name)), Self::Meta)
+    }
 }
 
 struct ColumnSeed {
@@ -195,7 +231,7 @@ struct ColumnSeed {
 }
 
 impl<'de> DeserializeSeed<'de> for ColumnSeed {
-    type Value = Column;
+    type Value = Column<'static>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -203,17 +239,17 @@ impl<'de> DeserializeSeed<'de> for ColumnSeed {
 }
 
 impl Visitor<'_> for ColumnSeed {
-    type Value = Column;
+    type Value = Column<'static>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a column name")
     }
 
-    fn visit_str<E: Error>(self, name: &str) -> Result<Column, E> {
-        if let Some(index) = NAMES.iter().position(|known| *known == name) {
-            return Ok(Column::Stock(index));
-        }
-        let meta = if self.flat { MetaField::of(name) } else { None };
-        Ok(meta.map_or_else(|| Column::Other(name.to_owned()), Column::Meta))
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(match Column::of(name, self.flat) {
+            Column::Stock(index) => Column::Stock(index),
+            Column::Meta(field) => Column::Meta(field),
+            Column::Other(name) => Column::Other(Cow::Owned(name.into_owned())),
+        })
     }
 }

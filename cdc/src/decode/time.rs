@@ -12,8 +12,8 @@ const END_SECOND: i64 = 253_402_300_800;
 /// microseconds) milliseconds, below `10^17` microseconds, else nanoseconds. `None` when it is outside years 1 to 9999.
 pub(super) fn instant(stamp: i64, fraction: Option<Fraction>) -> Option<DateTime<Utc>> {
     let fraction = fraction.unwrap_or(match stamp.unsigned_abs() {
-        ..100_000_000_000_000 => Fraction::Millis,
-        ..100_000_000_000_000_000 => Fraction::Micros,
+        0..100_000_000_000_000 => Fraction::Millis,
+        100_000_000_000_000..100_000_000_000_000_000 => Fraction::Micros,
         _ => Fraction::Nanos,
     });
     let per_second = per_second(fraction);
