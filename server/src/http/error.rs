@@ -191,3 +191,37 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     tracing::error!(instance = problem.instance, cause, "a handler panicked");
     problem.into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+    use serde_json::Value;
+
+    async fn read(response: Response) -> (StatusCode, Value) {
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_a_failure_stays_in_the_log() {
+        let failed = Problem::from(ReadError::Sql(sqlx::Error::Protocol("column secret".to_owned())));
+        for response in [failed.into_response(), panicked(Box::new("secret")), panicked(Box::new(7))] {
+            let (status, body) = read(response).await;
+            assert_eq!((status, &body["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &Value::from("internal")));
+            assert!(body["instance"].as_str().unwrap().starts_with("urn:uuid:"));
+            assert!(!body.to_string().contains("secret"), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_is_503_and_a_wrong_query_is_500() {
+        let away = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+        for error in [ReadError::Timeout, ReadError::Sql(away), ReadError::Sql(sqlx::Error::PoolTimedOut)] {
+            assert_eq!(Problem::from(error).status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let wrong = ReadError::Sql(sqlx::Error::ColumnNotFound("close".to_owned()));
+        assert_eq!(Problem::from(wrong).status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

@@ -64,6 +64,7 @@ pub fn router(state: AppState) -> Router {
         .route("/api/openapi.json", get(move || description.answer()))
         // Everybody who mistyped
         .route("/api", any(error::not_found))
+        .route("/api/", any(error::not_found))
         .route("/api/{*path}", any(error::not_found))
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(observe::never_store));

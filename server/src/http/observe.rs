@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::Response,
 };
@@ -52,15 +52,6 @@ pub async fn never_store(request: Request, next: Next) -> Response {
 pub async fn revalidate(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     set_default(&mut response, header::CACHE_CONTROL, "no-cache");
-    response
-}
-
-/// For files whose name has a hash of their content.
-pub async fn keep(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if response.status() == StatusCode::OK {
-        set_default(&mut response, header::CACHE_CONTROL, "public, max-age=31536000, immutable");
-    }
     response
 }
 

@@ -29,27 +29,19 @@ pub fn routes(state: &AppState) -> Router<AppState> {
         allow_own_scripts();
     };
     let options = state.leptos_options.clone();
-    let site_root = options.site_root.to_string();
     let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context.clone());
 
     let missing = file_and_error_handler_with_context::<AppState, _>(context.clone(), app::shell);
-    let files = ServeDir::new(&site_root)
+    let files = ServeDir::new(options.site_root.as_ref())
         .append_index_html_on_directories(false)
         .precompressed_br()
         .precompressed_gzip()
         .fallback(missing.with_state(state.clone()));
 
-    let router = Router::new()
+    Router::new()
         .leptos_routes_with_context(state, pages, context, move || app::shell(options.clone()))
-        .fallback_service(files);
-    if state.leptos_options.hash_files {
-        let package = state.leptos_options.site_pkg_dir.to_string();
-        let hashed = Router::new()
-            .fallback_service(ServeDir::new(format!("{site_root}/{package}")).precompressed_br().precompressed_gzip())
-            .layer(middleware::from_fn(observe::keep));
-        return router.nest_service(&format!("/{package}"), hashed).layer(middleware::from_fn(observe::revalidate));
-    }
-    router.layer(middleware::from_fn(observe::revalidate))
+        .fallback_service(files)
+        .layer(middleware::from_fn(observe::revalidate))
 }
 
 /// A page may load from its own server only, and run only the scripts that the server put into it. Charts place their
