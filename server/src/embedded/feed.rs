@@ -6,25 +6,18 @@
 //! the real one from the start, so that delays are real.
 
 use super::envelope::{BinlogPosition, Connector};
-use super::generator::Generator;
 use super::outbox::Outbox;
 use super::source_table::SourceTable;
-use crate::source::csv::{self, CsvBars};
-use anyhow::Context;
-use chrono::{DateTime, Days, NaiveDate, Utc};
-use market::{Bar, EXCHANGE_ZONE, Symbol, session_on};
-use std::collections::VecDeque;
+use crate::source::pace::Pace;
+use crate::source::timeline::Timeline;
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use market::Symbol;
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
-
-/// How far back a simulated replay begins, less its history.
-const DAYS_BACK: u64 = 120;
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// What to feed, and where to.
 #[derive(Clone, Debug)]
@@ -51,12 +44,12 @@ pub struct Resume {
     /// Highest primary key of the source table.
     pub last_record_id: i64,
     /// Number and position of the last change in the binary log.
-    pub last_binlog: (u32, u64),
+    pub last_binlog: (i64, i64),
     /// Minute of the newest bar. It is written again, because not all symbols may have got it.
     pub last_time: DateTime<Utc>,
 }
 
-/// Feeds until the shutdown; `consumed` is the next offset that the pipeline will read from partition 0, as committed. At
+/// Feeds until the shutdown, or the end of the files; `consumed` is the next offset that the pipeline will read from partition 0, as committed. At
 /// most 1,000 records and 4 MB are ahead of it, because the broker forgets what is older than its last 5 MB.
 ///
 /// # Errors
@@ -69,41 +62,32 @@ pub async fn run(
     tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(()),
-        played = play(options, consumed) => {
-            played?;
-            info!("the replay has reached the end of its files");
-            shutdown.cancelled().await;
-            Ok(())
-        }
+        played = play(options, consumed) => played,
     }
 }
 
 async fn play(options: FeedOptions, consumed: watch::Receiver<i64>) -> anyhow::Result<()> {
-    let mut timeline = Timeline::open(&options)?;
-    let history = if options.resume.is_some() { 0 } else { options.history_sessions };
-    let (last_id, at) = options.resume.map_or(Ok((0, BinlogPosition::START)), |resume| {
-        let (file, pos) = resume.last_binlog;
-        let last_id = i32::try_from(resume.last_record_id).context("the source table has no room for more rows")?;
-        anyhow::Ok((last_id, BinlogPosition { file, pos, gtid: u64::from(last_id.unsigned_abs()) }))
-    })?;
+    let from = options.resume.map(|resume| resume.last_time);
+    let history = if from.is_some() { 0 } else { options.history_sessions };
+    let mut timeline = if options.csv.is_empty() {
+        Timeline::simulated(options.seed, history, from)
+    } else {
+        Timeline::recorded(&options.csv, from)?
+    };
+    let (last_id, at) = match options.resume {
+        Some(resume) => resume.place()?,
+        None => (0, BinlogPosition::START),
+    };
     let connector = Connector::new(Uuid::new_v4().to_string());
     let blemishes = options.csv.is_empty().then_some(options.seed);
     let mut table = SourceTable::new(connector, last_id, at, blemishes);
     let mut outbox = Outbox::open(&options.bootstrap, &options.topic, table.connector(), consumed).await?;
     info!(speed = options.speed, history_sessions = history, simulated = options.csv.is_empty(), "the replay begins");
 
-    let pause = if options.speed == 0 { Duration::ZERO } else { MINUTE / options.speed };
-    let mut due = Instant::now();
+    let mut pace = Pace::new(options.speed);
     while let Some(minute) = timeline.next_minute() {
         if minute.session > history {
-            // Time lost to slow consumption is not made up for.
-            due = (due + pause).max(Instant::now());
-            sleep_until(due).await;
-            if let Ok(ahead) = (minute.time + MINUTE - Utc::now()).to_std() {
-                sleep(ahead).await;
-            }
-        } else {
-            due = Instant::now();
+            pace.wait_for(minute.time).await;
         }
         for record in table.insert_minute(&minute.bars, Utc::now()) {
             outbox.send(&record).await?;
@@ -112,140 +96,14 @@ async fn play(options: FeedOptions, consumed: watch::Receiver<i64>) -> anyhow::R
     Ok(())
 }
 
-/// The bars of one minute.
-struct Minute {
-    time: DateTime<Utc>,
-    /// Number of its session in the replay, from 1.
-    session: u32,
-    bars: Vec<(Symbol, Bar)>,
-}
-
-/// Minutes in order, simulated without end or from files.
-struct Timeline {
-    /// `None`: files.
-    generator: Option<(Generator, NaiveDate)>,
-    bars: VecDeque<(Symbol, Bar)>,
-    session: u32,
-    date: Option<NaiveDate>,
-}
-
-impl Timeline {
-    fn open(options: &FeedOptions) -> anyhow::Result<Self> {
-        let from = options.resume.map(|resume| resume.last_time);
-        let mut timeline = Self { generator: None, bars: VecDeque::new(), session: 0, date: None };
-        if options.csv.is_empty() {
-            let date = match from {
-                Some(time) => exchange_date(time),
-                None => first_date(exchange_date(Utc::now()), options.history_sessions),
-            };
-            let mut generator = Generator::new(options.seed);
-            timeline.bars.extend(generator.session(date));
-            timeline.generator = Some((generator, date));
-        } else {
-            let mut bars = read_files(&options.csv)?;
-            bars.sort_by_key(|(_, bar)| bar.time);
-            timeline.bars = bars.into();
-        }
-        if let Some(from) = from {
-            timeline.bars.retain(|(_, bar)| bar.time >= from);
-        }
-        Ok(timeline)
-    }
-
-    /// The next minute that has bars; `None` at the end of the files.
-    fn next_minute(&mut self) -> Option<Minute> {
-        while self.bars.is_empty() {
-            let (generator, date) = self.generator.as_mut()?;
-            *date = date.succ_opt()?;
-            self.bars.extend(generator.session(*date));
-        }
-        let time = self.bars.front()?.1.time;
-        let count = self.bars.iter().take_while(|(_, bar)| bar.time == time).count();
-        let date = Some(exchange_date(time));
-        if date != self.date {
-            self.date = date;
-            self.session += 1;
-        }
-        Some(Minute { time, session: self.session, bars: self.bars.drain(..count).collect() })
-    }
-}
-
-fn exchange_date(time: DateTime<Utc>) -> NaiveDate {
-    time.with_timezone(&EXCHANGE_ZONE).date_naive()
-}
-
-/// Far enough back that the pace begins [`DAYS_BACK`] days before `today`, after the history.
-fn first_date(today: NaiveDate, history_sessions: u32) -> NaiveDate {
-    let mut first = today - Days::new(DAYS_BACK);
-    let mut left = history_sessions;
-    while left > 0 {
-        first = first - Days::new(1);
-        left -= u32::from(session_on(first).is_some());
-    }
-    first
-}
-
-fn read_files(files: &[(Symbol, PathBuf)]) -> anyhow::Result<Vec<(Symbol, Bar)>> {
-    let mut all = Vec::new();
-    for (symbol, path) in files {
-        let CsvBars { bars, skipped, complaints } = csv::read(path)?;
-        for complaint in complaints {
-            warn!("{complaint}");
-        }
-        info!(%symbol, bars = bars.len(), skipped, "read {}", path.display());
-        all.extend(bars.into_iter().map(|bar| (symbol.clone(), bar)));
-    }
-    Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn options() -> FeedOptions {
-        FeedOptions {
-            bootstrap: String::new(),
-            topic: String::new(),
-            speed: 60,
-            seed: 1,
-            csv: Vec::new(),
-            history_sessions: 5,
-            resume: None,
-        }
-    }
-
-    #[test]
-    fn the_history_is_exactly_as_many_sessions_as_asked_for() {
-        let today: NaiveDate = "2026-11-22".parse().unwrap();
-        let start = today - Days::new(DAYS_BACK);
-        let first = first_date(today, 5);
-        assert_eq!(first.iter_days().take_while(|date| *date < start).filter(|d| session_on(*d).is_some()).count(), 5);
-        assert_eq!(first_date(today, 0), start);
-    }
-
-    #[test]
-    fn minutes_come_in_order_with_all_their_symbols() {
-        let mut timeline = Timeline::open(&options()).unwrap();
-        let mut last = None;
-        for _ in 0..800 {
-            let minute = timeline.next_minute().unwrap();
-            assert_eq!(minute.bars.len(), 10);
-            assert!(minute.bars.iter().all(|(_, bar)| bar.time == minute.time));
-            assert!(Some(minute.time) > last);
-            last = Some(minute.time);
-        }
-        assert!((2..=4).contains(&timeline.session));
-    }
-
-    #[test]
-    fn a_resumed_replay_goes_on_with_the_last_minute_and_the_same_prices() {
-        let mut whole = Timeline::open(&options()).unwrap();
-        let minutes: Vec<Minute> = (0..500).map(|_| whole.next_minute().unwrap()).collect();
-        let resume = Resume { last_record_id: 1, last_binlog: (1, 256), last_time: minutes[400].time };
-        let mut resumed = Timeline::open(&FeedOptions { resume: Some(resume), ..options() }).unwrap();
-        for minute in &minutes[400..] {
-            let again = resumed.next_minute().unwrap();
-            assert_eq!((again.time, &again.bars), (minute.time, &minute.bars));
-        }
+impl Resume {
+    fn place(&self) -> anyhow::Result<(i32, BinlogPosition)> {
+        let last_id = i32::try_from(self.last_record_id).context("the source table has no room for more rows")?;
+        let (file, pos) = self.last_binlog;
+        let (Ok(file), Ok(pos)) = (u32::try_from(file), u64::try_from(pos)) else {
+            bail!("{file}:{pos} is no place in a binary log");
+        };
+        // The number of transactions is not known any more; that of rows is at least as high.
+        Ok((last_id, BinlogPosition { file, pos, gtid: u64::from(last_id.unsigned_abs()) }))
     }
 }

@@ -5,7 +5,7 @@
 
 use ::csv::{ByteRecord, ReaderBuilder, Trim};
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
-use market::{Bar, EXCHANGE_ZONE, Symbol};
+use market::{Bar, EXCHANGE_ZONE};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use std::fs::File;
@@ -89,19 +89,6 @@ pub fn parse(source: impl Read, path: &Path) -> Result<CsvBars, CsvError> {
         return Err(CsvError::NoBars { path: path.to_owned(), first });
     }
     Ok(read)
-}
-
-/// Reads `SYMBOL=FILE` of a command line.
-///
-/// # Errors
-/// In words for the user.
-pub fn symbol_and_file(text: &str) -> Result<(Symbol, PathBuf), String> {
-    let (symbol, path) = text.split_once('=').ok_or_else(|| format!("{text:?}: expected SYMBOL=FILE"))?;
-    let symbol = symbol.trim().parse().map_err(|error: market::InvalidSymbol| error.to_string())?;
-    if path.is_empty() {
-        return Err(format!("{text:?}: the file is missing, expected SYMBOL=FILE"));
-    }
-    Ok((symbol, path.into()))
 }
 
 impl CsvBars {
@@ -252,14 +239,6 @@ mod tests {
         assert!(parse_text("").is_err());
         let message = read(Path::new("/nonexistent/bars.csv")).unwrap_err().to_string();
         assert!(message.contains("/nonexistent/bars.csv"), "{message}");
-    }
-
-    #[test]
-    fn a_symbol_and_its_file_are_read_from_one_argument() {
-        assert_eq!(symbol_and_file("AMZN=a=b.csv"), Ok(("AMZN".parse().unwrap(), "a=b.csv".into())));
-        for text in ["AMZN", "=x.csv", "amzn=x.csv", "AMZN="] {
-            assert!(symbol_and_file(text).is_err(), "{text}");
-        }
     }
 
     proptest! {
