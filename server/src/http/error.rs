@@ -12,7 +12,7 @@ use axum::{
 };
 use market::Symbol;
 use serde::Serialize;
-use std::{any::Any, borrow::Cow};
+use std::any::Any;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,35 +20,46 @@ use uuid::Uuid;
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// A refusal.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(example = json!({
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    /// The kind of problem, for programs.
+    code: &'static str,
+    /// The kind of problem, in words.
+    title: &'static str,
+    /// What is wrong this time.
+    detail: String,
+    instance: Option<Uuid>,
+    violations: Vec<Violation>,
+}
+
+/// A refusal as JSON.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
     "type": "urn:stockstream:problem:unknown_symbol", "title": "Unknown symbol", "status": 404,
     "detail": "No row of NOPE was ever stored; /api/v1/symbols lists what there is.",
     "code": "unknown_symbol", "message": "No row of NOPE was ever stored; /api/v1/symbols lists what there is."
 }))]
-pub struct Problem {
+pub struct ProblemBody<'a> {
     /// Names the kind of problem, as a URI.
     #[serde(rename = "type")]
     kind: String,
     /// The kind of problem in words.
-    title: Cow<'static, str>,
+    title: &'a str,
     /// The HTTP status.
-    #[serde(serialize_with = "status_number")]
-    #[schema(value_type = u16)]
-    status: StatusCode,
+    status: u16,
     /// What is wrong this time.
-    detail: String,
+    detail: &'a str,
     /// The kind of problem, for programs.
-    #[schema(value_type = String)]
-    code: &'static str,
+    code: &'a str,
     /// The same as `detail`, for clients that look for it here.
-    message: String,
+    message: &'a str,
     /// This one occurrence; the server's log has the cause under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
     /// Each parameter that is wrong, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Violation>,
+    #[serde(skip_serializing_if = "<[Violation]>::is_empty")]
+    errors: &'a [Violation],
 }
 
 /// A parameter that is wrong.
@@ -58,30 +69,16 @@ pub struct Violation {
     pub reason: String,
 }
 
-fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
-}
-
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self {
-            kind: format!("urn:stockstream:problem:{code}"),
-            title: title.into(),
-            status,
-            message: detail.clone(),
-            detail,
-            code,
-            instance: None,
-            errors: Vec::new(),
-        }
+        Self { status, code, title, detail: detail.into(), instance: None, violations: Vec::new() }
     }
 
     /// 400: all that is wrong with the parameters.
     pub fn invalid_parameters(errors: Vec<Violation>) -> Self {
         let detail = errors.iter().map(|e| format!("{}: {}", e.parameter, e.reason)).collect::<Vec<_>>().join("; ");
         let problem = Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", "Invalid parameter", detail);
-        Self { errors, ..problem }
+        Self { violations: errors, ..problem }
     }
 
     /// 400: one parameter is wrong.
@@ -124,7 +121,7 @@ impl Problem {
     }
 
     fn logged(self) -> Self {
-        Self { instance: Some(Uuid::new_v4().urn().to_string()), ..self }
+        Self { instance: Some(Uuid::new_v4()), ..self }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -133,7 +130,7 @@ impl Problem {
 
     /// Each parameter that is wrong, and why.
     pub fn violations(&self) -> &[Violation] {
-        &self.errors
+        &self.violations
     }
 }
 
@@ -141,11 +138,11 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         if error.is_outage() {
             let problem = Self::unavailable();
-            tracing::warn!(instance = problem.instance, %error, "the database does not answer");
+            tracing::warn!(instance = problem.instance.map(tracing::field::display), %error, "the database does not answer");
             problem
         } else {
             let problem = Self::internal();
-            tracing::error!(instance = problem.instance, ?error, "a query failed");
+            tracing::error!(instance = problem.instance.map(tracing::field::display), ?error, "a query failed");
             problem
         }
     }
@@ -153,7 +150,17 @@ impl From<ReadError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).expect("strings and numbers always have a JSON form");
+        let body = ProblemBody {
+            kind: format!("urn:stockstream:problem:{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            message: &self.detail,
+            instance: self.instance.map(|instance| instance.urn().to_string()),
+            errors: &self.violations,
+        };
+        let body = serde_json::to_vec(&body).expect("strings and numbers always have a JSON form");
         let mut response = (self.status, Body::from(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -188,7 +195,7 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "of unknown kind".to_owned());
     let problem = Problem::internal();
-    tracing::error!(instance = problem.instance, cause, "a handler panicked");
+    tracing::error!(instance = problem.instance.map(tracing::field::display), cause, "a handler panicked");
     problem.into_response()
 }
 

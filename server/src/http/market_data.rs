@@ -3,6 +3,7 @@
 use super::{
     AppState, Catalogue, Problem,
     cursor::Cursor,
+    error::ProblemBody,
     params::{Instant, Limit, Params, Query, Request},
     schema,
 };
@@ -87,7 +88,7 @@ fn window(params: &mut Params) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>)
 /// Every symbol there is, with the span of its one-minute bars. Some seconds old at most.
 #[utoipa::path(get, path = "/api/v1/symbols", tag = TAG, operation_id = "list_symbols", responses(
     (status = 200, description = "All symbols, by name", body = [schema::SymbolInfo]),
-    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn list_symbols(State(catalogue): State<Catalogue>) -> Result<Json<Arc<[SymbolInfo]>>, Problem> {
     Ok(Json(catalogue.symbols().await?))
@@ -143,9 +144,9 @@ impl Request for BarsRequest {
 /// pages that go backward do not move.
 #[utoipa::path(get, path = "/api/v1/bars", tag = TAG, operation_id = "list_bars", params(BarsRequest), responses(
     (status = 200, description = "A page of bars; an empty one when the window has none", body = schema::BarsPage),
-    (status = 400, description = "Parameters are wrong; all of them are named", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "Unknown symbol", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "Parameters are wrong; all of them are named", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, description = "Unknown symbol", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn list_bars(
     State(store): State<Store>,
@@ -194,9 +195,9 @@ impl Request for LatestRequest {
 /// committed here.
 #[utoipa::path(get, path = "/api/v1/latest", tag = TAG, operation_id = "list_latest", params(LatestRequest), responses(
     (status = 200, description = "One bar per symbol, by name", body = [schema::LatestBar]),
-    (status = 400, description = "Parameters are wrong; all of them are named", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "Unknown symbols; all of them are named", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "Parameters are wrong; all of them are named", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, description = "Unknown symbols; all of them are named", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn list_latest(
     State(store): State<Store>,
@@ -243,9 +244,9 @@ impl Request for StatsRequest {
 /// What the closes of a window of bars amount to: minimum, maximum, average, spread, change, standard deviation.
 #[utoipa::path(get, path = "/api/v1/stats", tag = TAG, operation_id = "find_stats", params(StatsRequest), responses(
     (status = 200, description = "The statistics, with their window and row count", body = schema::Stats),
-    (status = 400, description = "Parameters are wrong; all of them are named", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "Unknown symbol (`unknown_symbol`), or none of its bars in this window (`no_bars`)", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "Parameters are wrong; all of them are named", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, description = "Unknown symbol (`unknown_symbol`), or none of its bars in this window (`no_bars`)", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn find_stats(
     State(store): State<Store>,

@@ -6,6 +6,7 @@
 
 use super::{
     AppState, Problem,
+    error::ProblemBody,
     params::{Params, Query, Request},
 };
 use crate::store::{BarsQuery, Store};
@@ -164,9 +165,9 @@ fn price(value: Decimal) -> String {
 /// The next bar of AMZN for this client.
 #[utoipa::path(get, path = "/stock", tag = TAG, operation_id = "next_amzn", params(ReplayRequest), responses(
     (status = 200, description = "The next bar, or `end of file`", body = Line),
-    (status = 400, description = "The name is none", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "AMZN is not stored", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "The name is none", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, description = "AMZN is not stored", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn next_amzn(
     State(state): State<AppState>,
@@ -179,9 +180,9 @@ pub async fn next_amzn(
 /// The next bar of AAPL for this client.
 #[utoipa::path(get, path = "/stock1", tag = TAG, operation_id = "next_aapl", params(ReplayRequest), responses(
     (status = 200, description = "The next bar, or `end of file`", body = Line),
-    (status = 400, description = "The name is none", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "AAPL is not stored", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "The name is none", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, description = "AAPL is not stored", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn next_aapl(
     State(state): State<AppState>,
@@ -222,9 +223,9 @@ async fn next_line(
     params(("n" = u64, Path, description = "Number of the line, from 0", example = 0)),
     responses(
         (status = 200, description = "The bar, or `end of file`", body = Line),
-        (status = 400, description = "Not a number", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "AMZN is not stored", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "Not a number", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "AMZN is not stored", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn find_line(State(store): State<Store>, Path(n): Path<String>) -> Result<Json<Line>, Problem> {
