@@ -5,100 +5,95 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 const MINUTE: Duration = Duration::from_secs(60);
+const COARSENESS: Duration = Duration::from_millis(250);
 
 /// A pace in multiples of real time.
 #[derive(Debug)]
 pub struct Pace {
     pause: Duration,
-    due: Option<Instant>,
+    /// When the last minute was due.
+    last: Option<Instant>,
 }
 
 impl Pace {
     /// `speed` minutes each minute; 0 makes no pauses.
     pub fn new(speed: u32) -> Self {
-        Self { pause: if speed == 0 { Duration::ZERO } else { MINUTE / speed }, due: None }
+        Self { pause: if speed == 0 { Duration::ZERO } else { MINUTE / speed }, last: None }
     }
 
     /// Whether [`wait_for`](Self::wait_for) would return at once.
     pub fn is_due(&self, minute: DateTime<Utc>) -> bool {
-        self.next_due() <= Instant::now() && ahead(minute).is_zero()
+        let now = Instant::now();
+        self.due_at(now) <= now && left_of(minute, Utc::now()).is_zero()
     }
 
     /// Waits until it is the minute's turn, and in any case until the minute is over by the real clock. Time lost between
     /// the calls is not made up for.
     pub async fn wait_for(&mut self, minute: DateTime<Utc>) {
-        let due = self.next_due();
+        let due = self.due_at(Instant::now());
         sleep_until(due).await;
-        self.due = Some(due);
-        let ahead = ahead(minute);
-        if !ahead.is_zero() {
-            sleep(ahead).await;
-            self.due = Some(Instant::now());
+        self.last = Some(due);
+        let left = left_of(minute, Utc::now());
+        if !left.is_zero() {
+            sleep(left).await;
+            self.last = Some(Instant::now());
         }
     }
 
-    fn next_due(&self) -> Instant {
-        let now = Instant::now();
-        match self.due {
-            // A wait of a millisecond more is no lost time: the schedule is kept.
-            Some(due) if due + self.pause + Duration::from_millis(250) > now => due + self.pause,
+    fn due_at(&self, now: Instant) -> Instant {
+        match self.last {
+            // A little late is no lost time: timers are coarse, and the schedule is kept.
+            Some(last) if last + self.pause + COARSENESS > now => last + self.pause,
             _ => now,
         }
     }
 }
 
-/// How long the minute still lasts.
-fn ahead(minute: DateTime<Utc>) -> Duration {
-    (minute + MINUTE - Utc::now()).to_std().unwrap_or_default()
+/// How much of the minute is still to come.
+fn left_of(minute: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (minute + MINUTE - now).to_std().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn long_ago() -> DateTime<Utc> {
-        "2024-01-16T14:30:00Z".parse().unwrap()
+    fn after(last: Instant, speed: u32) -> Pace {
+        Pace { last: Some(last), ..Pace::new(speed) }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn sixty_times_real_time_is_a_minute_a_second() {
-        let mut pace = Pace::new(60);
-        let started = Instant::now();
-        for _ in 0..11 {
-            pace.wait_for(long_ago()).await;
-        }
-        assert_eq!(started.elapsed().as_secs(), 10);
-        assert!(!pace.is_due(long_ago()));
+    #[test]
+    fn sixty_times_real_time_is_a_minute_a_second() {
+        let now = Instant::now();
+        assert_eq!(Pace::new(60).due_at(now), now);
+        assert_eq!(after(now, 60).due_at(now), now + Duration::from_secs(1));
+        assert_eq!(after(now, 0).due_at(now), now);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn lost_time_is_not_made_up_for() {
-        let mut pace = Pace::new(60);
-        pace.wait_for(long_ago()).await;
-        sleep(Duration::from_secs(100)).await;
-        let started = Instant::now();
-        for _ in 0..3 {
-            pace.wait_for(long_ago()).await;
-        }
-        assert_eq!(started.elapsed().as_secs(), 2);
+    #[test]
+    fn a_late_timer_does_not_slow_the_schedule_down_but_lost_time_is_not_made_up_for() {
+        let last = Instant::now();
+        let due = last + Duration::from_secs(1);
+        assert_eq!(after(last, 60).due_at(due + Duration::from_millis(3)), due);
+        let much_later = due + Duration::from_secs(100);
+        assert_eq!(after(last, 60).due_at(much_later), much_later);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn without_a_speed_there_are_no_pauses() {
-        let mut pace = Pace::new(0);
-        let started = Instant::now();
-        for _ in 0..1000 {
-            pace.wait_for(long_ago()).await;
-        }
-        assert_eq!(started.elapsed().as_secs(), 0);
-        assert!(pace.is_due(long_ago()));
+    #[test]
+    fn a_minute_is_waited_for_until_it_is_over() {
+        let at = |text: &str| -> DateTime<Utc> { text.parse().unwrap() };
+        let minute = at("2024-01-16T14:30:00Z");
+        assert_eq!(left_of(minute, at("2024-01-16T14:30:15Z")), Duration::from_secs(45));
+        assert_eq!(left_of(minute, at("2024-01-16T14:31:00Z")), Duration::ZERO);
+        assert_eq!(left_of(minute, at("2026-01-16T14:31:00Z")), Duration::ZERO);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_minute_that_is_not_over_is_waited_for() {
-        let mut pace = Pace::new(0);
-        let started = Instant::now();
-        pace.wait_for(Utc::now()).await;
-        assert!((59..=60).contains(&started.elapsed().as_secs()));
+    #[tokio::test]
+    async fn the_first_minute_of_long_ago_is_due_at_once() {
+        let minute = "2024-01-16T14:30:00Z".parse().unwrap();
+        let mut pace = Pace::new(1);
+        assert!(pace.is_due(minute));
+        pace.wait_for(minute).await;
+        assert!(!pace.is_due(minute));
     }
 }

@@ -1,10 +1,7 @@
-//! The embedded stack against real processes.
+//! The private PostgreSQL: real processes, started, stopped, killed and found again.
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use secrecy::{ExposeSecret, SecretString};
-use server::embedded::{Broker, Postgres};
+use server::embedded::Postgres;
 use sqlx::{Connection, PgConnection};
 use std::fs;
 use std::path::Path;
@@ -86,7 +83,7 @@ fn watchdog_of(server: u32) -> Option<u32> {
 /// Another process with a server on the directory.
 fn spawn_holder(directory: &TempDir) -> Child {
     Command::new(std::env::current_exe().expect("the test knows its program"))
-        .args(["--exact", "holds_a_server_until_killed", "--ignored"])
+        .args(["--exact", "postgres::holds_a_server_until_killed", "--ignored"])
         .env(HOLDER_DIR, directory.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -269,32 +266,4 @@ async fn a_file_in_place_of_the_data_directory_is_said_plainly() {
     fs::write(&path, "").unwrap();
     let Err(error) = Postgres::start(&path).await else { panic!("a server started in a file") };
     assert!(format!("{error:#}").contains("--data-dir"), "{error:#}");
-}
-
-#[tokio::test]
-async fn the_broker_keeps_keys_values_tombstones_and_order() {
-    let broker = Broker::start().unwrap();
-    broker.create_topic("t", 1).unwrap();
-    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
-    for (key, value) in [("1", Some("a")), ("2", Some("b")), ("1", None)] {
-        let record = FutureRecord::<str, str> { payload: value, ..FutureRecord::to("t").partition(0).key(key) };
-        producer.send(record, PATIENCE).await.unwrap();
-    }
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", broker.bootstrap())
-        .set("group.id", "g")
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    let mut partitions = TopicPartitionList::new();
-    partitions.add_partition_offset("t", 0, Offset::Beginning).unwrap();
-    consumer.assign(&partitions).unwrap();
-    let mut seen = Vec::new();
-    while seen.len() < 3 {
-        let record = consumer.poll(PATIENCE).expect("a record arrives").unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        seen.push((record.offset(), record.key().map(text), record.payload().map(text)));
-    }
-    let expected = |offset, key: &str, value: Option<&str>| (offset, Some(key.to_owned()), value.map(str::to_owned));
-    assert_eq!(seen, [expected(0, "1", Some("a")), expected(1, "2", Some("b")), expected(2, "1", None)]);
 }
