@@ -1,4 +1,4 @@
-//! The running program, as `demo` and `serve` share it: pipeline, live feed and HTTP server around one store.
+//! The running whole, as `demo` and `serve` share it: pipeline, live feed and HTTP server around one store.
 
 use crate::{
     config::WebConfig,
@@ -8,9 +8,9 @@ use crate::{
     store::{IsSimulated, Store},
     telemetry,
 };
-use anyhow::Context;
 use leptos::config::LeptosOptions;
 use market::wire::SourceKind;
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,6 +26,8 @@ pub struct Application {
     pub consumer: ConsumerConfig,
     pub source: SourceKind,
     pub is_simulated: IsSimulated,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
 }
 
 /// Opens the port first: when it is taken, nothing else has been started.
@@ -53,9 +55,8 @@ impl Application {
     /// Starts everything; comes back at once.
     ///
     /// # Errors
-    /// The metrics recorder was installed before.
+    /// The listener has no address any more.
     pub fn start(self, shutdown: CancellationToken) -> anyhow::Result<Running> {
-        let metrics = telemetry::install_recorder().context("cannot start metrics")?;
         let address = self.listener.local_addr()?;
         let hub = Hub::default();
         let publisher = Publisher::new(hub.clone());
@@ -63,7 +64,7 @@ impl Application {
         let (progress_sender, progress) = watch::channel(HashMap::new());
         let tasks = TaskTracker::new();
         let sockets = TaskTracker::new();
-        tasks.spawn(telemetry::upkeep(metrics.clone(), shutdown.clone()));
+        tasks.spawn(telemetry::upkeep(self.metrics.clone(), shutdown.clone()));
         tasks.spawn(publisher.clone().run(self.store.clone(), shutdown.clone()));
         tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
         let pipeline = Pipeline {
@@ -90,7 +91,7 @@ impl Application {
             .site_pkg_dir("pkg")
             .site_addr(address)
             .build();
-        let service = http::router(AppState::new(feed, options, metrics))
+        let service = http::router(AppState::new(feed, options, self.metrics))
             .into_make_service_with_connect_info::<SocketAddr>();
         let stop = shutdown.clone();
         tasks.spawn(async move {

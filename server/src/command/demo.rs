@@ -7,6 +7,7 @@ use crate::{
     embedded::{Broker, Postgres, feed},
     pipeline::ConsumerConfig,
     store::{PartitionKey, Store},
+    telemetry,
 };
 use anyhow::Context;
 use market::wire::{SourceKind, SourceMode};
@@ -55,6 +56,7 @@ async fn with_postgres(
             properties: Vec::new(),
         },
         source: SourceKind { mode: SourceMode::Replay, simulated, speed: Some(config.speed) },
+        metrics: telemetry::install_recorder()?,
         is_simulated: Arc::new(move |symbol| !real.contains(symbol)),
     };
     let running = application.start(shutdown.clone())?;
@@ -67,7 +69,7 @@ async fn with_postgres(
         history_sessions: HISTORY_SESSIONS,
         resume: resume.map(|position| feed::Resume {
             last_record_id: position.record_id,
-            last_binlog: (position.version_hi >> 40, position.version_hi & ((1 << 40) - 1)),
+            last_binlog: position.binlog,
             last_time: position.time,
         }),
     };

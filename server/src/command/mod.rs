@@ -1,12 +1,13 @@
 //! One module per command: what the binary does when it is told so.
 
 mod decode;
+mod demo;
 mod health;
 mod serve;
 
 use crate::{
     config::{Cli, Command, ConfigCommand, FeedCommand, Mistakes},
-    http, telemetry,
+    http, source, telemetry,
 };
 use std::{io::Write, process::ExitCode};
 use tokio_util::sync::CancellationToken;
@@ -57,16 +58,15 @@ fn execute(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo(args) => {
             let config = args.check()?;
-            let _ = (config, &log);
-            Ok(())
+            Ok(block_on(log, |shutdown| demo::run(config, shutdown))?)
         }
         Command::Serve(args) => {
             let config = args.check()?;
             Ok(block_on(log, |shutdown| serve::run(config, shutdown))?)
         }
         Command::Feed(FeedCommand::Replay(args)) => {
-            let _ = args;
-            Ok(())
+            let summary = block_on(log, |shutdown| source::replay(args, shutdown))?;
+            Ok(say(&summary.to_string())?)
         }
         Command::Decode(args) => Ok(decode::run(&args)?),
         Command::Openapi => {

@@ -4,6 +4,7 @@ use crate::{
     application::{Application, bind},
     config::ServeConfig,
     store::Store,
+    telemetry,
 };
 use market::wire::{SourceKind, SourceMode};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub async fn run(config: ServeConfig, shutdown: CancellationToken) -> anyhow::Re
         web: config.web,
         consumer: config.consumer,
         source: SourceKind { mode: SourceMode::Live, simulated: false, speed: None },
+        metrics: telemetry::install_recorder()?,
         is_simulated: Arc::new(|_| false),
     };
     let running = application.start(shutdown)?;

@@ -103,22 +103,22 @@ pub struct BarsRequest {
     symbol: Symbol,
     /// Length of a bar. Longer bars are made of one-minute bars: hours and their parts start at multiples of their
     /// length in UTC, days at midnight in New York.
-    #[param(value_type = Option<schema::Timeframe>, inline, default = "1m")]
+    #[param(value_type = schema::Timeframe, inline, required = false, default = "1m")]
     timeframe: Timeframe,
     /// Bars that start at this instant (RFC 3339) or later; a day, `2024-01-16`, is its midnight in New York.
-    #[param(value_type = Option<String>, example = "2024-01-16T14:30:00Z")]
+    #[param(schema_with = schema::instant, required = false, example = "2024-01-16T14:30:00Z")]
     start: Option<DateTime<Utc>>,
     /// Bars that start before this instant, or day.
-    #[param(value_type = Option<String>, example = "2024-01-17")]
+    #[param(schema_with = schema::instant, required = false, example = "2024-01-17")]
     end: Option<DateTime<Utc>>,
     /// Bars on a page.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000, default = 100)]
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 10_000, default = 100)]
     limit: u32,
     /// `asc`: oldest first; `desc`: newest first.
-    #[param(value_type = Option<schema::Sort>, inline, default = "asc")]
+    #[param(value_type = schema::Sort, inline, required = false, default = "asc")]
     sort: Sort,
     /// `next_cursor` of the page before; everything else must stay as it was.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<Cursor>,
 }
 
@@ -181,7 +181,10 @@ pub async fn list_bars(
 #[into_params(parameter_in = Query)]
 pub struct LatestRequest {
     /// Tickers, separated by commas, 100 at most; all when not given.
-    #[param(value_type = Option<String>, example = "AMZN,AAPL")]
+    #[param(
+        value_type = String, required = false, example = "AMZN,AAPL",
+        pattern = "^[A-Z][A-Z0-9.-]{0,14}(,[A-Z][A-Z0-9.-]{0,14}){0,99}$",
+    )]
     symbols: Option<Vec<Symbol>>,
 }
 
@@ -218,16 +221,16 @@ pub struct StatsRequest {
     #[param(value_type = String, example = "AMZN", pattern = "^[A-Z][A-Z0-9.-]{0,14}$")]
     symbol: Symbol,
     /// Length of a bar, as for bars.
-    #[param(value_type = Option<schema::Timeframe>, inline, default = "1m")]
+    #[param(value_type = schema::Timeframe, inline, required = false, default = "1m")]
     timeframe: Timeframe,
     /// Bars that start at this instant (RFC 3339) or later; a day, `2024-01-16`, is its midnight in New York.
-    #[param(value_type = Option<String>, example = "2024-01-16T14:30:00Z")]
+    #[param(schema_with = schema::instant, required = false, example = "2024-01-16T14:30:00Z")]
     start: Option<DateTime<Utc>>,
     /// Bars that start before this instant, or day.
-    #[param(value_type = Option<String>, example = "2024-01-17")]
+    #[param(schema_with = schema::instant, required = false, example = "2024-01-17")]
     end: Option<DateTime<Utc>>,
     /// The newest bars of the window, as many as this.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000, default = 10_000)]
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 10_000, default = 10_000)]
     limit: u32,
 }
 

@@ -88,7 +88,7 @@ impl FromStr for ClientName {
 #[into_params(parameter_in = Query)]
 pub struct ReplayRequest {
     /// A name for this client, so that it has its own position; its address otherwise.
-    #[param(value_type = Option<String>, example = "nifi-1")]
+    #[param(value_type = String, required = false, pattern = "^[!-~]{1,64}$", example = "nifi-1")]
     client: Option<ClientName>,
 }
 
@@ -220,7 +220,7 @@ async fn next_line(
 
 /// The `n`-th bar of AMZN, oldest first, counted from 0; it moves nobody's position.
 #[utoipa::path(get, path = "/line/{n}", tag = TAG, operation_id = "find_line",
-    params(("n" = u64, Path, description = "Number of the line, from 0", example = 0)),
+    params(("n" = i64, Path, description = "Number of the line, from 0", minimum = 0, example = 0)),
     responses(
         (status = 200, description = "The bar, or `end of file`", body = Line),
         (status = 400, description = "Not a number", body = ProblemBody, content_type = "application/problem+json"),

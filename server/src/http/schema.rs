@@ -4,7 +4,10 @@
 //! mirror against what the real type serialises to.
 
 use chrono::{DateTime, Utc};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type},
+};
 
 /// Open, high, low, close and volume of the interval that starts at `time`.
 #[derive(ToSchema)]
@@ -128,6 +131,12 @@ pub enum Timeframe {
 pub enum Sort {
     Asc,
     Desc,
+}
+
+/// An instant or a day, as parameters take it.
+pub fn instant() -> Schema {
+    let text = |format| ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)));
+    OneOfBuilder::new().item(text(KnownFormat::DateTime)).item(text(KnownFormat::Date)).build().into()
 }
 
 #[cfg(test)]

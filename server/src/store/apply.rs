@@ -610,11 +610,18 @@ impl RowWriter<'_> {
 fn reasons(record: &Refused) -> (&'static str, Vec<&'static str>, String) {
     match &record.reason {
         RefusedReason::Decode(error) => ("decode", vec![error.code()], error.to_string()),
-        RefusedReason::Rules(violations) => (
-            "rules",
-            violations.iter().map(|violation| violation.rule.code()).collect(),
-            violations.iter().map(|violation| violation.message.as_str()).collect::<Vec<_>>().join("; "),
-        ),
+        RefusedReason::Rules(violations) => {
+            let mut worst_first: Vec<_> = violations.iter().collect();
+            worst_first.sort_by_key(|violation| std::cmp::Reverse(violation.severity));
+            let mut codes: Vec<&str> = worst_first.iter().map(|violation| violation.rule.code()).collect();
+            let mut seen = HashSet::new();
+            codes.retain(|code| seen.insert(*code));
+            (
+                "rules",
+                codes,
+                worst_first.iter().map(|violation| violation.message.as_str()).collect::<Vec<_>>().join("; "),
+            )
+        }
     }
 }
 

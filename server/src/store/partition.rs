@@ -107,8 +107,8 @@ impl Store {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedPosition {
     pub record_id: i64,
-    /// [`cdc::Position::hi`] of its newest change.
-    pub version_hi: i64,
+    /// Number and position of its newest change in the binary log.
+    pub binlog: (i64, i64),
     /// Start of its newest bar.
     pub time: DateTime<Utc>,
 }
@@ -128,6 +128,11 @@ impl Store {
         .bind(topic)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| FeedPosition { record_id: row.get(0), version_hi: row.get(1), time: row.get(2) }))
+        Ok(row.map(|row| {
+            // As `cdc::Position` packs them.
+            let packed: i64 = row.get(1);
+            let binlog = (packed >> 40, packed & ((1 << 40) - 1));
+            FeedPosition { record_id: row.get(0), binlog, time: row.get(2) }
+        }))
     }
 }

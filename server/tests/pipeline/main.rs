@@ -1,0 +1,7 @@
+//! The pipeline as a whole: real Postgres, a real Kafka protocol, real sockets.
+
+mod apply;
+mod live;
+mod records;
+mod stack;
+mod stream;
