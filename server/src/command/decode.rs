@@ -2,7 +2,7 @@
 
 use crate::config::DecodeArgs;
 use anyhow::Context;
-use cdc::{Change, Decoded, DecodeError, Decoder, EpochBook, Position, Version, captured};
+use cdc::{Change, DecodeError, Decoded, Decoder, EpochBook, Position, Version, captured};
 use chrono::{DateTime, TimeDelta, Utc};
 use market::StockRow;
 use quality::{Limits, Verdict, check_row};

@@ -110,11 +110,7 @@ async fn announce(mut consumed: watch::Receiver<i64>, address: std::net::SocketA
 }
 
 /// Tells the feed how far its partition has been consumed.
-async fn follow(
-    mut progress: crate::pipeline::Progress,
-    consumed: watch::Sender<i64>,
-    shutdown: CancellationToken,
-) {
+async fn follow(mut progress: crate::pipeline::Progress, consumed: watch::Sender<i64>, shutdown: CancellationToken) {
     let key = PartitionKey { topic: TOPIC.to_owned(), partition: 0 };
     loop {
         if let Some(offset) = progress.borrow_and_update().get(&key) {

@@ -110,9 +110,15 @@ async fn signals(shutdown: CancellationToken) {
             tracing::info!("stopping; once more to stop at once");
             shutdown.cancel();
         } else {
-            std::process::exit(130);
+            end_at_once();
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "asked for twice: at once means without an orderly end")]
+fn end_at_once() {
+    // 128 + SIGINT, as shells report it.
+    std::process::exit(130);
 }
 
 /// Prints a result to standard output.

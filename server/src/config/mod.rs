@@ -269,9 +269,10 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let mistakes = serve(&["--listen", "nowhere", "--database-url", "mysql://x", "--topic", "a b", "--budget-ms", "0"])
-            .expect_err("it is wrong")
-            .to_string();
+        let mistakes =
+            serve(&["--listen", "nowhere", "--database-url", "mysql://x", "--topic", "a b", "--budget-ms", "0"])
+                .expect_err("it is wrong")
+                .to_string();
         for flag in ["--listen", "--database-url", "--topic", "--budget-ms", "--brokers"] {
             assert!(mistakes.contains(flag), "{flag} is missing in:\n{mistakes}");
         }
@@ -305,15 +306,34 @@ mod tests {
     #[test]
     fn the_example_environment_names_every_variable_and_parses() {
         use clap::CommandFactory;
-        let example = include_str!("../../../.env.example");
+        let example: std::collections::HashMap<&str, &str> = include_str!("../../../.env.example")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_once('='))
+            .collect();
         let command = Cli::command();
-        let serve = command.find_subcommand("serve").expect("serve exists");
-        let demo = command.find_subcommand("demo").expect("demo exists");
-        for argument in command.get_arguments().chain(serve.get_arguments()).chain(demo.get_arguments()) {
-            if let Some(variable) = argument.get_env() {
-                let variable = variable.to_string_lossy();
-                assert!(example.contains(&format!("{variable}=")), "{variable} is not in .env.example");
-            }
-        }
+        let mut arguments = vec!["serve"];
+        let flags: Vec<String> = ["serve", "demo"]
+            .iter()
+            .filter_map(|name| command.find_subcommand(name))
+            .flat_map(clap::Command::get_arguments)
+            .chain(command.get_arguments())
+            .filter_map(|argument| {
+                let variable = argument.get_env()?.to_string_lossy();
+                let value =
+                    example.get(variable.as_ref()).unwrap_or_else(|| panic!("{variable} is not in .env.example"));
+                Some(format!("--{}={value}", argument.get_long()?))
+            })
+            .collect();
+        let only_demo = ["--data-dir", "--speed", "--seed"];
+        let (demo, shared): (Vec<_>, Vec<_>) =
+            flags.iter().map(String::as_str).partition(|flag| only_demo.iter().any(|name| flag.starts_with(name)));
+        arguments.extend(shared.iter().copied().collect::<std::collections::BTreeSet<_>>());
+        let parsed = Cli::try_parse_from(std::iter::once("stockstream").chain(arguments)).expect("clap accepts it");
+        let Command::Serve(args) = parsed.command else { panic!("asked for serve") };
+        args.check().map_err(|mistakes| mistakes.to_string()).expect("serve's example is right");
+        let demo: Vec<&str> = ["stockstream", "demo"].into_iter().chain(demo).collect();
+        let Command::Demo(args) = Cli::try_parse_from(demo).expect("clap accepts it").command else { panic!("demo") };
+        args.check().map_err(|mistakes| mistakes.to_string()).expect("demo's example is right");
     }
 }
