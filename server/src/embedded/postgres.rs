@@ -91,7 +91,7 @@ impl Postgres {
                 Err(error) => return Err(error),
             }
         };
-        let watchdog = spawn_watchdog(&server, &account, &data)?;
+        let watchdog = spawn_watchdog(&server, &account, &data, &socket)?;
         let postgres = Self { server, watchdog, binaries, account, data, socket, options };
         postgres.ensure_database().await?;
         info!(data_dir = %postgres.data.path().display(), version = %postgres.binaries.version(), "PostgreSQL is running");
@@ -204,13 +204,19 @@ fn spawn_server(binaries: &Binaries, account: &Account, data: &DataDir, socket: 
 }
 
 /// A shell that waits for the end of its standard input, which comes when this process ends in whatever way, and then
-/// asks the server to shut down if it still is the one of our data directory.
-fn spawn_watchdog(server: &Child, account: &Account, data: &DataDir) -> anyhow::Result<Child> {
+/// asks the server to shut down if it still is the one of our data directory, and removes its socket's directory.
+fn spawn_watchdog(server: &Child, account: &Account, data: &DataDir, socket: &SocketDir) -> anyhow::Result<Child> {
     let server = server.id().context("PostgreSQL ended as soon as it had started")?;
-    let script = r#"read -r _; read -r pid < "$2" && [ "$pid" = "$1" ] && kill -INT "$1""#;
+    let script = r#"
+        read -r _
+        read -r pid < "$2" && [ "$pid" = "$1" ] && kill -INT "$1"
+        while kill -0 "$1" 2>/dev/null; do sleep 1; done
+        rmdir "$3"
+    "#;
     Command::from(account.command(Path::new("/bin/sh")))
         .args(["-c", script, "stockstream-watchdog", &server.to_string()])
         .arg(data.postmaster_pid())
+        .arg(socket.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -35,7 +35,7 @@ impl Record {
 }
 
 /// Everything in partition 0 of the topic from its beginning on, until the receiver is dropped.
-fn read(broker: &Broker) -> mpsc::UnboundedReceiver<Record> {
+fn read(broker: &Broker) -> mpsc::Receiver<Record> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", broker.bootstrap())
         .set("group.id", "test")
@@ -45,7 +45,7 @@ fn read(broker: &Broker) -> mpsc::UnboundedReceiver<Record> {
     let mut partitions = TopicPartitionList::new();
     partitions.add_partition_offset(TOPIC, 0, Offset::Beginning).expect("the partition is new to the list");
     consumer.assign(&partitions).expect("the partition can be assigned");
-    let (sender, receiver) = mpsc::unbounded_channel();
+    let (sender, receiver) = mpsc::channel(1_000);
     std::thread::spawn(move || {
         while !sender.is_closed() {
             let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else { continue };
@@ -55,7 +55,7 @@ fn read(broker: &Broker) -> mpsc::UnboundedReceiver<Record> {
                 value: message.payload().map(<[u8]>::to_vec),
                 headers: message.headers().map_or(0, Headers::count),
             };
-            if sender.send(record).is_err() {
+            if sender.blocking_send(record).is_err() {
                 return;
             }
         }
@@ -97,7 +97,8 @@ fn start(options: FeedOptions, consumed: i64) -> Running {
 impl Running {
     async fn stop(self) {
         self.shutdown.cancel();
-        timeout(PATIENCE, self.ended).await.unwrap().unwrap().unwrap();
+        let ended = timeout(PATIENCE, self.ended).await.expect("the feed ends in time");
+        ended.expect("the feed does not panic").expect("the feed ends well");
     }
 }
 

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use server::embedded::Postgres;
 use sqlx::{Connection, PgConnection};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -69,6 +69,12 @@ fn postmaster(directory: &Path) -> Option<u32> {
     let text = fs::read_to_string(directory.join("cluster/postmaster.pid")).ok()?;
     // The eighth line says how far it is.
     text.lines().nth(7).filter(|state| state.trim() == "ready").and(text.lines().next()?.trim().parse().ok())
+}
+
+/// The fifth line of the pid file.
+fn socket_directory(directory: &Path) -> PathBuf {
+    let text = fs::read_to_string(directory.join("cluster/postmaster.pid")).expect("the server runs");
+    text.lines().nth(4).expect("the server has a socket").into()
 }
 
 fn watchdog_of(server: u32) -> Option<u32> {
@@ -182,9 +188,12 @@ async fn a_server_ends_by_itself_when_its_process_is_killed() {
     let mut holder = spawn_holder(&directory);
     until("a held server", || directory.path().join("held").exists()).await;
     let server = postmaster(directory.path()).unwrap();
+    let socket = socket_directory(directory.path());
+    assert!(socket.is_dir());
     holder.kill().unwrap();
     holder.wait().unwrap();
     until("the end of the server", || !is_alive(server)).await;
+    until("the end of its socket", || !socket.exists()).await;
 
     let postgres = start(&directory).await;
     assert_eq!(rows(&postgres).await, 1);
@@ -196,13 +205,14 @@ async fn a_server_left_running_by_a_killed_process_is_taken_over() {
     let mut holder = spawn_holder(&directory);
     until("a held server", || directory.path().join("held").exists()).await;
     let server = postmaster(directory.path()).unwrap();
+    let socket = socket_directory(directory.path());
     kill("KILL", watchdog_of(server).unwrap());
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(is_alive(server));
 
     let postgres = start(&directory).await;
-    assert!(!is_alive(server));
+    assert!(!is_alive(server) && !socket.exists());
     assert_eq!(rows(&postgres).await, 1);
 }
 
