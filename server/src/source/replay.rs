@@ -84,7 +84,7 @@ impl fmt::Display for Summary {
         let rate = if seconds > 0.0 { self.rows as f64 / seconds } else { 0.0 };
         write!(
             f,
-            "{} rows in {} statements, {seconds:.1} s, {rate:.0} rows/s; {} lines skipped, {} reconnects",
+            "{} rows in {} statements, {seconds:.1} s, {rate:.0} rows/s; lines skipped: {}, reconnects: {}",
             HumanCount(self.rows),
             HumanCount(self.statements),
             self.skipped,
@@ -229,7 +229,7 @@ impl Replay {
         let create = self.args.create_table;
         let target = self.connected().await?;
         let prepared = if create { target.create_table().await } else { Ok(()) };
-        prepared.with_context(|| format!("table {} could not be made", self.args.table))
+        prepared.map_err(|error| explain(error, &self.args.table))
     }
 
     async fn newest_time(&mut self) -> anyhow::Result<Option<chrono::DateTime<Utc>>> {
@@ -345,7 +345,7 @@ mod tests {
         let summary = Summary { rows: 12_000, statements: 24, skipped: 1, reconnects: 0, took: Duration::from_secs(2) };
         assert_eq!(
             summary.to_string(),
-            "12,000 rows in 24 statements, 2.0 s, 6000 rows/s; 1 lines skipped, 0 reconnects"
+            "12,000 rows in 24 statements, 2.0 s, 6000 rows/s; lines skipped: 1, reconnects: 0"
         );
     }
 }

@@ -292,7 +292,8 @@ pub(super) fn explain(error: sqlx::Error, table: &TableName) -> anyhow::Error {
         }
         _ => format!("the bars could not be written to table {table}"),
     };
-    anyhow::Error::new(error).context(advice)
+    // Its text only: the error of the database would say the same once more as the source of this one.
+    anyhow::anyhow!("{advice}: {error}")
 }
 
 #[cfg(test)]
