@@ -55,7 +55,7 @@ pub fn price_places(bars: &[Bar]) -> u32 {
 fn group(digits: &str) -> String {
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3 * THIN_SPACE.len_utf8());
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(THIN_SPACE);
         }
         grouped.push(digit);

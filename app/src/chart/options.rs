@@ -151,6 +151,13 @@ fn complete(option: &mut Value, palette: &Palette) {
         &mut option["tooltip"]["axisPointer"],
         json!({ "crossStyle": { "color": palette.muted, "width": 1, "type": "dashed" } }),
     );
+    // The night's mark is a line; the edges of the view are none.
+    for axis in 0..2 {
+        merge(&mut option["xAxis"][axis]["splitLine"], json!({ "showMinLine": false, "showMaxLine": false }));
+    }
+    // The two value axes touch: their outermost labels would too.
+    merge(&mut option["yAxis"][0]["axisLabel"], json!({ "showMinLabel": false, "showMaxLabel": false }));
+    merge(&mut option["yAxis"][1]["axisLabel"], json!({ "showMaxLabel": false }));
     // Rising candles are hollow, falling ones filled. Above 600 items ECharts would draw plain sticks: not here.
     merge(
         &mut option["series"][0],

@@ -2,11 +2,11 @@ use super::{CandleChart, DataTable, FreshnessBadge, KpiStrip, Legend, SimulatedT
 use crate::{
     format,
     format::Direction,
-    live::Live,
+    live::{Link, Live, Series},
     query::{Side, View},
 };
 use leptos::prelude::*;
-use market::{Bar, Stats};
+use market::{Bar, Stats, Symbol, Timeframe};
 
 /// What a panel can be in, beside fresh and stale, which its badge says.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,13 +17,38 @@ enum Content {
     Trouble(String),
 }
 
+/// The series that a panel shows.
+#[derive(Clone, PartialEq)]
+struct Shown {
+    symbol: Symbol,
+    timeframe: Timeframe,
+    series: ArcRwSignal<Series>,
+}
+
 /// One symbol: its last price, statistics, candles and their table.
 #[component]
 pub fn ChartPanel(side: Side, view: Memo<View>, dark: Signal<bool>) -> impl IntoView {
     let live = expect_context::<Live>();
-    let symbol = Memo::new(move |_| view.with(|view| view.symbol(side).clone()));
-    let timeframe = Memo::new(move |_| view.with(|view| view.timeframe));
-    let series = Memo::new(move |_| live.series(&symbol.get(), timeframe.get()));
+    let wanted = Memo::new(move |_| view.with(|view| (view.symbol(side).clone(), view.timeframe)));
+    let unknown = move |symbol: &Symbol| {
+        live.symbols.with(|known| !known.is_empty() && known.iter().all(|info| info.symbol != *symbol))
+    };
+    // What was asked for takes the place of what is shown once its first bars are here, and not before: nothing blinks.
+    let shown = Memo::new(move |before: Option<&Shown>| {
+        let (symbol, timeframe) = wanted.get();
+        let series = live.series(&symbol, timeframe);
+        let coming = !series.with(|series| series.loaded) && live.link.get() == Link::Open && !unknown(&symbol);
+        match before {
+            Some(before) if coming => before.clone(),
+            _ => Shown { symbol, timeframe, series },
+        }
+    });
+    let symbol = Memo::new(move |_| shown.with(|shown| shown.symbol.clone()));
+    let timeframe = Memo::new(move |_| shown.with(|shown| shown.timeframe));
+    let series = Memo::new(move |_| shown.with(|shown| shown.series.clone()));
+    let busy = move || {
+        shown.with(|shown| wanted.with(|(symbol, timeframe)| (symbol, *timeframe) != (&shown.symbol, shown.timeframe)))
+    };
     let bars = Signal::derive(move || series.get().with(|series| series.bars.clone()));
     let heard = Memo::new(move |_| series.get().with(|series| series.heard));
     let places = Memo::new(move |_| series.get().with(|series| format::price_places(&series.bars)));
@@ -31,8 +56,7 @@ pub fn ChartPanel(side: Side, view: Memo<View>, dark: Signal<bool>) -> impl Into
     let state = Memo::new(move |_| live.freshness(heard.get()));
     let content = Memo::new(move |_| {
         let (loaded, empty) = series.get().with(|series| (series.loaded, series.bars.is_empty()));
-        let unknown =
-            live.symbols.with(|known| !known.is_empty() && known.iter().all(|info| info.symbol != symbol.get()));
+        let unknown = unknown(&symbol.get());
         match live.trouble.get() {
             _ if !empty => Content::Bars,
             Some(why) => Content::Trouble(why),
@@ -81,6 +105,7 @@ pub fn ChartPanel(side: Side, view: Memo<View>, dark: Signal<bool>) -> impl Into
             class="chart-panel"
             class:shown=move || view.with(|view| view.side == side)
             data-side=side.letter()
+            aria-busy=move || busy().then_some("true")
             data-seq=move || series.get().with(|series| series.seq.unwrap_or_default().to_string())
             aria-label=move || format!("{}, chart {}", symbol.get(), side.letter().to_uppercase())
         >
@@ -92,7 +117,7 @@ pub fn ChartPanel(side: Side, view: Memo<View>, dark: Signal<bool>) -> impl Into
                     title="against the last close of the exchange day before"
                 >
                     {move || match day_change.get() {
-                        Some((way, text)) => view! { <span aria-hidden="true">{way.arrow()}</span> " " {text} <span class="panel-since">" 1d"</span> }.into_any(),
+                        Some((way, text)) => view! { <span aria-hidden="true">{way.arrow()}</span> " " {text} <span class="panel-since">" vs prev close"</span> }.into_any(),
                         None => view! { <span class="panel-since">{format::UNKNOWN}</span> }.into_any(),
                     }}
                 </span>

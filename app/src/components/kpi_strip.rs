@@ -88,13 +88,13 @@ pub fn KpiStrip(
         view! {
             <div class="kpi tip-anchor" data-kpi=kpi.key tabindex="0" aria-describedby=described_by>
                 <dt class="kpi-label">{kpi.label}</dt>
+                <dd class="kpi-rows">"n " {rows}</dd>
                 <dd class="kpi-value" class:skeleton=move || loading.get()>
                     <span class=move || direction.get().map_or("", Direction::class)>
                         {move || direction.get().map(|direction| view! { <span class="arrow" aria-hidden="true">{direction.arrow()}</span> })}
                         {value}
                     </span>
                 </dd>
-                <dd class="kpi-rows">"n " {rows}</dd>
                 <dd class="tip" role="tooltip" id=tip>
                     <span class="tip-line formula">{kpi.formula}</span>
                     <span class="tip-line">{rows} " closes of " {move || timeframe.get().as_str()} " bars"</span>
@@ -107,8 +107,8 @@ pub fn KpiStrip(
         <section class="kpi-strip" aria-label="Statistics of the close">
             <dl class="kpi-list">{KPIS.map(cell).into_iter().collect_view()}</dl>
             <p class="kpi-window">
-                "Close over " <span class="mono" data-kpi="window">{window}</span> " · " <span class="mono" data-kpi="rows">{rows}</span>
-                " rows of " <span class="mono">{move || timeframe.get().as_str()}</span>
+                "window " <span data-kpi="window">{window}</span> " · " <span data-kpi="rows">{rows}</span> " rows of "
+                {move || timeframe.get().as_str()}
             </p>
         </section>
     }

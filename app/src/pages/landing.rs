@@ -128,7 +128,7 @@ fn MiniPanel(theme: Memo<Theme>) -> impl IntoView {
     };
     let trouble = move || last.get().is_none().then(|| live.trouble.get()).flatten();
     view! {
-        <a class="mini-panel" href=move || theme.get().link("/dashboard") rel="external" aria-label="AMZN, live: open the dashboard">
+        <a class="mini-panel" href=move || theme.get().link("/dashboard") rel="external">
             <span class="mini-head">
                 <b class="panel-symbol">"AMZN"</b>
                 <span class="panel-last" data-mini="last">{price}</span>
@@ -143,6 +143,7 @@ fn MiniPanel(theme: Memo<Theme>) -> impl IntoView {
             </span>
             <span class="mini-foot">
                 <span class="mono" data-mini="time">{time}</span>
+                <span class="mini-open">"Open the dashboard"</span>
             </span>
         </a>
         <p class="mini-badge"><FreshnessBadge state heard id="hops-mini" /></p>
