@@ -46,7 +46,7 @@ export CONNECT_JAVA_OPTS=${CONNECT_JAVA_OPTS:--Xms512m -Xmx1500m}
 eval "$(deploy/stack/stack.sh env)"
 [ $KEEP = 1 ] || trap 'kill_server; deploy/stack/stack.sh down' EXIT
 services=(postgres kafka)
-case ",$ONLY" in *,jdbc,*) deploy/stack/fetch.sh bench; services+=(connect) ;; esac
+case ",$ONLY," in *,jdbc,*) deploy/stack/fetch.sh bench; services+=(connect) ;; esac
 deploy/stack/stack.sh up "${services[@]}"
 if [ "${#services[@]}" = 3 ]; then # an interrupted run may have left its connector
   for name in $(curl -sSf "$STACK_CONNECT_URL/connectors" | tr -d '[]"' | tr , ' '); do
