@@ -296,13 +296,14 @@ async fn the_document_describes_every_route_and_every_reference_resolves() {
         let documented = &operation["responses"];
         assert!(documented[answer.status.as_str()].is_object(), "{path} answered {}", answer.status);
     }
-    let limit = document["paths"]["/api/v1/bars"]["get"]["parameters"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|parameter| parameter["name"] == "limit")
-        .unwrap();
+    let parameters = document["paths"]["/api/v1/bars"]["get"]["parameters"].as_array().unwrap();
+    let parameter = |name: &str| parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+    let limit = parameter("limit");
     assert_eq!((&limit["required"], &limit["schema"]["maximum"]), (&json!(false), &json!(10_000)), "{limit}");
+    let sort = &parameter("sort")["schema"];
+    assert_eq!((&sort["enum"], &sort["default"]), (&json!(["asc", "desc"]), &json!("asc")), "{sort}");
+    assert_eq!(parameter("timeframe")["schema"]["default"], "1m");
+    assert_eq!(parameter("start")["schema"]["oneOf"][0]["format"], "date-time");
 }
 
 #[tokio::test]
@@ -406,6 +407,7 @@ async fn the_wrong_path_or_method_is_refused_in_the_callers_language() {
     for path in ["/api", "/api/", "/api/v1", "/api/v1/barz", "/api/v2/bars", "/api/v1/bars/"] {
         site.get(path).await.is_problem(StatusCode::NOT_FOUND, "not_found");
     }
+    site.get("/api/v1/stream").await.is_problem(StatusCode::BAD_REQUEST, "no_handshake");
     let page = site.get("/no-such-page").await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     assert!(page.header(header::CONTENT_TYPE).starts_with("text/html"), "{}", page.header(header::CONTENT_TYPE));

@@ -99,6 +99,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no_bars", "No bars", detail)
     }
 
+    /// The request is not the handshake that a WebSocket begins with; the status is the protocol's.
+    pub fn no_handshake(status: StatusCode) -> Self {
+        let detail =
+            "This is a WebSocket: begin with a handshake (Connection: upgrade, Upgrade: websocket, version 13).";
+        Self::new(status, "no_handshake", "WebSocket handshake expected", detail)
+    }
+
     /// 503, with `Retry-After`.
     fn unavailable() -> Self {
         Self::new(

@@ -11,7 +11,12 @@ use crate::{
     feed,
     store::{BarsQuery, Store},
 };
-use axum::{Json, extract::State, handler::Handler, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    handler::Handler,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
 use market::{
     Stats, Symbol, Timeframe,
@@ -78,9 +83,9 @@ fn window(params: &mut Params) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>)
     let start = params.optional("start").map(|Instant(start)| start);
     let end = params.optional("end").map(|Instant(end)| end);
     if let (Some(start), Some(end)) = (start, end)
-        && start >= end
+        && start > end
     {
-        params.report("end", "must be later than start");
+        params.report("end", "must not be earlier than start");
     }
     (start, end)
 }
@@ -103,22 +108,22 @@ pub struct BarsRequest {
     symbol: Symbol,
     /// Length of a bar. Longer bars are made of one-minute bars: hours and their parts start at multiples of their
     /// length in UTC, days at midnight in New York.
-    #[param(value_type = schema::Timeframe, inline, required = false, default = "1m")]
+    #[param(value_type = schema::Timeframe, inline, required = false)]
     timeframe: Timeframe,
     /// Bars that start at this instant (RFC 3339) or later; a day, `2024-01-16`, is its midnight in New York.
-    #[param(schema_with = schema::instant, required = false, example = "2024-01-16T14:30:00Z")]
+    #[param(value_type = schema::Instant, inline, required = false, example = "2024-01-16T14:30:00Z")]
     start: Option<DateTime<Utc>>,
     /// Bars that start before this instant, or day.
-    #[param(schema_with = schema::instant, required = false, example = "2024-01-17")]
+    #[param(value_type = schema::Instant, inline, required = false, example = "2024-01-17")]
     end: Option<DateTime<Utc>>,
     /// Bars on a page.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 10_000, default = 100)]
     limit: u32,
     /// `asc`: oldest first; `desc`: newest first.
-    #[param(value_type = schema::Sort, inline, required = false, default = "asc")]
+    #[param(value_type = schema::Sort, inline, required = false)]
     sort: Sort,
     /// `next_cursor` of the page before; everything else must stay as it was.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9_-]+$")]
+    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9_-]*$")]
     cursor: Option<Cursor>,
 }
 
@@ -183,7 +188,7 @@ pub struct LatestRequest {
     /// Tickers, separated by commas, 100 at most; all when not given.
     #[param(
         value_type = String, required = false, example = "AMZN,AAPL",
-        pattern = "^[A-Z][A-Z0-9.-]{0,14}(,[A-Z][A-Z0-9.-]{0,14}){0,99}$",
+        pattern = "^([A-Z][A-Z0-9.-]{0,14}(,[A-Z][A-Z0-9.-]{0,14}){0,99})?$",
     )]
     symbols: Option<Vec<Symbol>>,
 }
@@ -221,13 +226,13 @@ pub struct StatsRequest {
     #[param(value_type = String, example = "AMZN", pattern = "^[A-Z][A-Z0-9.-]{0,14}$")]
     symbol: Symbol,
     /// Length of a bar, as for bars.
-    #[param(value_type = schema::Timeframe, inline, required = false, default = "1m")]
+    #[param(value_type = schema::Timeframe, inline, required = false)]
     timeframe: Timeframe,
     /// Bars that start at this instant (RFC 3339) or later; a day, `2024-01-16`, is its midnight in New York.
-    #[param(schema_with = schema::instant, required = false, example = "2024-01-16T14:30:00Z")]
+    #[param(value_type = schema::Instant, inline, required = false, example = "2024-01-16T14:30:00Z")]
     start: Option<DateTime<Utc>>,
     /// Bars that start before this instant, or day.
-    #[param(schema_with = schema::instant, required = false, example = "2024-01-17")]
+    #[param(value_type = schema::Instant, inline, required = false, example = "2024-01-17")]
     end: Option<DateTime<Utc>>,
     /// The newest bars of the window, as many as this.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 10_000, default = 10_000)]
@@ -274,8 +279,12 @@ async fn refuse_unknown(store: &Store, symbols: &[Symbol]) -> Result<(), Problem
 /// or MessagePack with the sub-protocol `stockstream.v1.msgpack`.
 #[utoipa::path(get, path = "/api/v1/stream", tag = TAG, operation_id = "open_stream", responses(
     (status = 101, description = "The socket is open"),
-    (status = 400, description = "Not a WebSocket handshake"),
+    (status = 400, description = "Not a WebSocket handshake", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn open_stream(State(state): State<AppState>, request: axum::extract::Request) -> Response {
-    feed::stream_handler.call(request, state).await
+    let response = feed::stream_handler.call(request, state).await;
+    if response.status().is_client_error() {
+        return Problem::no_handshake(response.status()).into_response();
+    }
+    response
 }

@@ -88,7 +88,7 @@ impl FromStr for ClientName {
 #[into_params(parameter_in = Query)]
 pub struct ReplayRequest {
     /// A name for this client, so that it has its own position; its address otherwise.
-    #[param(value_type = String, required = false, pattern = "^[!-~]{1,64}$", example = "nifi-1")]
+    #[param(value_type = String, required = false, pattern = "^[!-~]{0,64}$", example = "nifi-1")]
     client: Option<ClientName>,
 }
 

@@ -5,8 +5,11 @@
 
 use chrono::{DateTime, Utc};
 use utoipa::{
-    ToSchema,
-    openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type},
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type},
+    },
 };
 
 /// Open, high, low, close and volume of the interval that starts at `time`.
@@ -112,6 +115,7 @@ pub struct Stats {
 
 /// Length of a bar.
 #[derive(ToSchema)]
+#[schema(default = json!("1m"))]
 pub enum Timeframe {
     #[schema(rename = "1m")]
     Minute1,
@@ -127,24 +131,30 @@ pub enum Timeframe {
 
 /// Order of a page.
 #[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[schema(rename_all = "lowercase", default = json!("asc"))]
 pub enum Sort {
     Asc,
     Desc,
 }
 
 /// An instant or a day, as parameters take it.
-pub fn instant() -> Schema {
-    let text = |format| ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)));
-    OneOfBuilder::new().item(text(KnownFormat::DateTime)).item(text(KnownFormat::Date)).build().into()
+pub struct Instant;
+
+impl PartialSchema for Instant {
+    fn schema() -> RefOr<Schema> {
+        let text =
+            |format| ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)));
+        Schema::from(OneOfBuilder::new().item(text(KnownFormat::DateTime)).item(text(KnownFormat::Date))).into()
+    }
 }
+
+impl ToSchema for Instant {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
     use std::collections::BTreeSet;
-    use utoipa::PartialSchema;
 
     fn properties<S: PartialSchema>() -> BTreeSet<String> {
         let schema = serde_json::to_value(S::schema()).unwrap();
