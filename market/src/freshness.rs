@@ -89,23 +89,18 @@ mod tests {
             Freshness::Delayed { seconds: 4 }
         );
         let since = "2024-01-16T14:58:00Z".parse().unwrap();
-        assert_eq!(
-            Freshness::of(&Observation { last_data_at: Some(since), ..seen() }),
-            Freshness::Stale { since }
-        );
-        assert_eq!(
-            Freshness::of(&Observation { connected: false, ..seen() }),
-            Freshness::Offline { retry_seconds: 3 }
-        );
-        assert_eq!(
-            Freshness::of(&Observation { replay_speed: Some(60), ..seen() }),
-            Freshness::Replay { speed: 60 }
-        );
+        assert_eq!(Freshness::of(&Observation { last_data_at: Some(since), ..seen() }), Freshness::Stale { since });
+        assert_eq!(Freshness::of(&Observation { connected: false, ..seen() }), Freshness::Offline { retry_seconds: 3 });
+        assert_eq!(Freshness::of(&Observation { replay_speed: Some(60), ..seen() }), Freshness::Replay { speed: 60 });
     }
 
     #[test]
     fn silence_on_a_holiday_is_a_closed_market_but_a_silent_replay_is_stale() {
-        let holiday = Observation { now: "2024-01-15T15:00:00Z".parse().unwrap(), last_data_at: Some("2024-01-12T21:00:00Z".parse().unwrap()), ..seen() };
+        let holiday = Observation {
+            now: "2024-01-15T15:00:00Z".parse().unwrap(),
+            last_data_at: Some("2024-01-12T21:00:00Z".parse().unwrap()),
+            ..seen()
+        };
         assert_eq!(Freshness::of(&holiday), Freshness::MarketClosed);
         let replay = Observation { replay_speed: Some(60), ..holiday };
         assert!(matches!(Freshness::of(&replay), Freshness::Stale { .. }));

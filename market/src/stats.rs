@@ -24,13 +24,13 @@ pub struct Stats {
     #[serde(with = "rust_decimal::serde::float")]
     pub average: Decimal,
     /// `(max − min) / min × 100` of the closes: the spread, in percent, as the original dashboard had it.
-    #[serde(with = "rust_decimal::serde::float_option")]
+    #[serde(with = "optional_number")]
     pub variation_percent: Option<Decimal>,
     /// `(last − first) / first × 100` of the closes: the change over the window, in percent.
-    #[serde(with = "rust_decimal::serde::float_option")]
+    #[serde(with = "optional_number")]
     pub change_percent: Option<Decimal>,
     /// Sample standard deviation of the closes, `sqrt(Σ(x − mean)² / (n − 1))`; `None` for fewer than two bars.
-    #[serde(with = "rust_decimal::serde::float_option")]
+    #[serde(with = "optional_number")]
     pub stddev: Option<Decimal>,
     /// First and last close of the window.
     #[serde(with = "rust_decimal::serde::float")]
@@ -39,6 +39,24 @@ pub struct Stats {
     pub last: Decimal,
     /// Sum of the volumes, in shares.
     pub volume: i64,
+}
+
+/// `None` as `null`, a value as a JSON number. Not `rust_decimal::serde::float_option`: that one cannot read a `null` which
+/// serde buffered, as it does for every message with a `type` tag.
+mod optional_number {
+    use rust_decimal::Decimal;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Number(#[serde(with = "rust_decimal::serde::float")] Decimal);
+
+    pub fn serialize<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(Number).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+        Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(value)| value))
+    }
 }
 
 fn round(value: Decimal) -> Decimal {
@@ -111,7 +129,8 @@ mod tests {
 
     #[test]
     fn the_formulas_give_the_hand_computed_values() {
-        let stats = Stats::of(&bars(&[dec!(2), dec!(4), dec!(4), dec!(4), dec!(5), dec!(5), dec!(7), dec!(9)])).unwrap();
+        let stats =
+            Stats::of(&bars(&[dec!(2), dec!(4), dec!(4), dec!(4), dec!(5), dec!(5), dec!(7), dec!(9)])).unwrap();
         assert_eq!((stats.rows, stats.min, stats.max, stats.average), (8, dec!(2), dec!(9), dec!(5)));
         assert_eq!(stats.stddev, Some(dec!(2.1381))); // sqrt(32 / 7)
         assert_eq!(stats.variation_percent, Some(dec!(350)));

@@ -23,9 +23,7 @@ impl Symbol {
         let bytes = text.as_bytes();
         (1..=Self::MAX_LEN).contains(&bytes.len())
             && bytes[0].is_ascii_uppercase()
-            && bytes[1..]
-                .iter()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
+            && bytes[1..].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
     }
 
     pub fn as_str(&self) -> &str {
@@ -37,11 +35,7 @@ impl FromStr for Symbol {
     type Err = InvalidSymbol;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if Self::is_valid(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidSymbol(text.chars().take(40).collect()))
-        }
+        if Self::is_valid(text) { Ok(Self(text.into())) } else { Err(InvalidSymbol(text.chars().take(40).collect())) }
     }
 }
 

@@ -201,4 +201,28 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<ServerMessage>(&text).unwrap(), delta);
     }
+
+    #[test]
+    fn a_snapshot_of_one_bar_has_no_deviation_and_reads_back() {
+        let bar = Bar {
+            time: "2024-01-16T14:31:00Z".parse().unwrap(),
+            open: "153.42".parse().unwrap(),
+            high: "153.50".parse().unwrap(),
+            low: "153.27".parse().unwrap(),
+            close: "153.36".parse().unwrap(),
+            volume: 18250,
+        };
+        let stats = Stats::of(&[bar]);
+        assert_eq!(stats.unwrap().stddev, None);
+        let snap = ServerMessage::Snap {
+            symbol: "AMZN".parse().unwrap(),
+            timeframe: Timeframe::Minute1,
+            seq: 1,
+            bars: vec![bar],
+            stats,
+        };
+        let text = serde_json::to_string(&snap).unwrap();
+        assert!(text.contains(r#""stddev":null"#), "{text}");
+        assert_eq!(serde_json::from_str::<ServerMessage>(&text).unwrap(), snap);
+    }
 }
