@@ -184,7 +184,7 @@ run_jdbc() {
  "value.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter.schemas.enable": "true"}
 JSON
   await_true sink public.stock "select true from stock where record_id = $KEYS" ||
-    { curl -s "$STACK_CONNECT_URL/connectors/$name/status" >&2; exit 1; }
+    { curl -s "$STACK_CONNECT_URL/connectors/$name/status" | cut -c 1-300 >&2; die "the JDBC sink did not finish: see $STACK_DIR/connect/log"; }
   cpu=$(cpu_of "$pid")
   settle
   curl -sSf -o /dev/null -X DELETE "$STACK_CONNECT_URL/connectors/$name"
