@@ -17,7 +17,8 @@ fn any_time() -> impl Strategy<Value = DateTime<Utc>> {
         (-20_000i64..2_000).prop_map(|minutes| now() + TimeDelta::minutes(minutes)),
         (-1_000_000i64..100_000).prop_map(|seconds| now() + TimeDelta::seconds(seconds)),
         // the years that have a calendar
-        (-2_208_988_800i64..7_258_118_400).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap()),
+        (-2_208_988_800i64..7_258_118_400)
+            .prop_map(|seconds| DateTime::from_timestamp(seconds, 0).expect("the year is known")),
     ]
 }
 
@@ -112,7 +113,7 @@ proptest! {
         }
         for violation in verdict.violations() {
             prop_assert!(violation.severity <= violation.rule.severity());
-            prop_assert!(violation.message.starts_with(violation.column.unwrap()));
+            prop_assert!(violation.message.starts_with(violation.column.expect("every rule names its column")));
         }
     }
 
