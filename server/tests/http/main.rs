@@ -1,0 +1,8 @@
+//! The HTTP side on a real PostgreSQL: status, body and headers of everything that can be asked.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
+
+mod market_data;
+mod operations;
+mod original;
+mod site;
