@@ -42,6 +42,10 @@ start() {
   mkdir -p "$RUN"
   launch serve --listen "$LISTEN" --database-url "$STACK_POSTGRES_URL" --brokers "$STACK_BROKERS" --topic dbserver1.stream_db.stock
   await_ready
+  # A table that has rows already is carried on, not filled again.
+  local rows
+  rows=$(mariadb --no-defaults --protocol=tcp -h 127.0.0.1 -P "$MARIADB_PORT" -u app -papp -N -e 'select count(*) from stock' stream_db)
+  [ "$rows" = 0 ] || set -- --continue "$@"
   launch feed replay --database-url "$STACK_SOURCE_MARIADB_URL" "$@"
   echo "stack: the dashboard is live at http://$LISTEN/dashboard (logs in $RUN; make stack-stop ends it all)" >&2
 }

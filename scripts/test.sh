@@ -15,7 +15,7 @@ log=$(mktemp)
 stack_dir=
 finish() {
   rm -f "$log"
-  if [ -n "$stack_dir" ]; then deploy/stack/stack.sh wipe >&2; fi
+  if [ -n "$stack_dir" ]; then deploy/stack/stack.sh wipe >&2; stack_dir=; fi
 }
 trap finish EXIT
 
@@ -76,6 +76,7 @@ fi
 if [ $# = 0 ]; then set -- pure app server browser stack; fi
 for part in "$@"; do run "$part"; done
 
+finish # before the sum, which is the last line
 echo
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
