@@ -46,7 +46,7 @@ async function runTests(base) {
   const files = (await readdir(here)).filter((name) => name.endsWith(".test.mjs")).sort();
   const tests = spawn(
     process.execPath,
-    ["--test", "--test-concurrency=1", "--test-timeout=240000", ...files.map((name) => join(here, name))],
+    ["--test", "--test-concurrency=1", "--test-timeout=600000", ...files.map((name) => join(here, name))],
     { cwd: root, stdio: "inherit", env: { ...process.env, BASE_URL: base } },
   );
   return ended(tests);

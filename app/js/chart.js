@@ -53,7 +53,7 @@ class CandleChart {
     this.#take(this.#option);
     if (view) for (const zoom of this.#option.dataZoom) [zoom.startValue, zoom.endValue] = view;
     this.#chart?.setOption(this.#decorate(this.#option), { notMerge: true });
-    this.#schedule();
+    this.#paint();
   }
 
   /** A bar closed or was corrected. Whoever follows the newest bar goes on following; others keep the bars they look at. */
@@ -68,7 +68,7 @@ class CandleChart {
     if (!this.#chart) return;
     if (view) update.dataZoom = this.#moved(view, before).map((zoom) => ({ ...zoom }));
     this.#chart.setOption(update);
-    this.#schedule();
+    this.#paint();
   }
 
   /** The forming candle moved. */
@@ -81,7 +81,7 @@ class CandleChart {
     if (this.#chart && this.#escapes(candle, volume)) {
       this.#chart.setOption({ series: [{ data: this.#candles }, { data: this.#volumes }] });
     }
-    this.#schedule();
+    this.#paint();
   }
 
   dispose() {
@@ -185,11 +185,19 @@ class CandleChart {
     return low < bottom || high > top || volume > most;
   }
 
+  /** Draws at once: the page calls at most once per animation frame, and its numbers change in that same frame. */
+  #paint() {
+    if (!this.#chart) return;
+    this.#chart.getZr().flush();
+    this.#overlay.draw(this.#overlayFrame(), this.#looks);
+  }
+
+  /** Draws in the next frame, however often the user's hand asks. */
   #schedule() {
     if (this.#frame) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
-      if (this.#chart) this.#overlay.draw(this.#overlayFrame(), this.#looks);
+      this.#paint();
     });
   }
 

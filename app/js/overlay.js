@@ -1,5 +1,5 @@
-// The thin layer above the chart: the forming candle, its volume and the price line. It is drawn once per animation
-// frame at most; the base below it is drawn only when a bar closes, an axis is left or the user zooms.
+// The thin layer above the chart: the forming candle, its volume and the price line. It follows every change; the base
+// below it is drawn only when a bar closes, an axis is left or the user zooms.
 
 import { price } from "./axis.js";
 

@@ -65,6 +65,10 @@ pub fn ChartPanel(side: Side, view: Memo<View>, dark: Signal<bool>) -> impl Into
         }
     });
     let hovered = RwSignal::new(None::<usize>);
+    Effect::new(move |_| {
+        shown.track();
+        hovered.set(None);
+    });
     let legend_bar = Memo::new(move |_| {
         series.get().with(|series| {
             let chosen = hovered.get().and_then(|index| series.bars.get(index));
@@ -121,7 +125,12 @@ pub fn ChartPanel(side: Side, view: Memo<View>, dark: Signal<bool>) -> impl Into
                         None => view! { <span class="panel-since">{format::UNKNOWN}</span> }.into_any(),
                     }}
                 </span>
-                <span class="panel-tags"><SimulatedTag /> <FreshnessBadge state heard id=badge_id /></span>
+                <span class="panel-tags">
+                    <SimulatedTag />
+                    <Show when=move || !matches!(content.get(), Content::Empty)>
+                        <FreshnessBadge state heard id=badge_id />
+                    </Show>
+                </span>
             </header>
             <KpiStrip stats places timeframe loading=Signal::derive(move || content.get() == Content::Loading) prefix />
             <Legend bar=legend_bar places timeframe chosen=Signal::derive(move || hovered.get().is_some()) />

@@ -107,7 +107,7 @@ pub fn KpiStrip(
         <section class="kpi-strip" aria-label="Statistics of the close">
             <dl class="kpi-list">{KPIS.map(cell).into_iter().collect_view()}</dl>
             <p class="kpi-window">
-                "window " <span data-kpi="window">{window}</span> " · " <span data-kpi="rows">{rows}</span> " rows of "
+                <span class="kpi-window-word">"window "</span> <span data-kpi="window">{window}</span> " · " <span data-kpi="rows">{rows}</span> " rows of "
                 {move || timeframe.get().as_str()}
             </p>
         </section>

@@ -19,11 +19,11 @@ pub fn TopBar(view: Memo<View>) -> impl IntoView {
     });
     let state = Memo::new(move |_| {
         let (symbols, timeframe) = view.with(|view| (view.symbols(), view.timeframe));
-        worst(
-            symbols
-                .iter()
-                .filter_map(|symbol| live.freshness(live.series(symbol, timeframe).with(|series| series.heard))),
-        )
+        // A symbol without bars is neither fresh nor stale.
+        let heard = symbols.iter().filter_map(|symbol| {
+            live.series(symbol, timeframe).with(|series| (!series.bars.is_empty()).then_some(series.heard))
+        });
+        worst(heard.filter_map(|heard| live.freshness(heard))).or_else(|| live.freshness(None))
     });
     let tab = move |side: Side| {
         view! {

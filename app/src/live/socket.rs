@@ -4,7 +4,7 @@
 use super::{Link, Live, Wanted, backoff};
 use chrono::{DateTime, TimeDelta, Utc};
 use leptos::prelude::*;
-use market::wire::{BEAT_SECONDS, ClientMessage, ServerMessage};
+use market::wire::{BEAT_SECONDS, ClientMessage, Record, ServerMessage};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, MessageEvent, WebSocket};
@@ -68,6 +68,22 @@ fn address() -> Option<String> {
     Some(format!("{scheme}://{}{PATH}", location.host().ok()?))
 }
 
+/// What the server's clock showed, at the latest, when it sent the message.
+fn server_clock(message: &ServerMessage) -> Option<DateTime<Utc>> {
+    match message {
+        ServerMessage::Hello { server_time, .. } | ServerMessage::Beat { server_time, .. } => Some(*server_time),
+        ServerMessage::Delta { records, .. } => {
+            let committed = |record: &Record| match record {
+                Record::Bar { committed_at, .. }
+                | Record::Rev { committed_at, .. }
+                | Record::Del { committed_at, .. } => *committed_at,
+            };
+            records.iter().map(committed).max()
+        }
+        _ => None,
+    }
+}
+
 impl Connection {
     fn new(live: Live) -> Self {
         let connection = Self { live, state: Rc::default() };
@@ -110,8 +126,8 @@ impl Connection {
         {
             let mut state = self.state.borrow_mut();
             state.last_message_at = Some(arrived);
-            if let ServerMessage::Hello { server_time, .. } | ServerMessage::Beat { server_time, .. } = &message {
-                let sample = *server_time - arrived;
+            if let Some(told) = server_clock(&message) {
+                let sample = told - arrived;
                 let hello = matches!(message, ServerMessage::Hello { .. });
                 state.skew = Some(state.skew.filter(|_| !hello).map_or(sample, |known| known.max(sample)));
             }

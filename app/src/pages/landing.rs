@@ -64,7 +64,7 @@ pub fn Landing() -> impl IntoView {
                     <Suspense fallback=|| view! { <div class="mini-panel skeleton"></div> }>
                         {move || Suspend::new(async move {
                             live.seed(page.await);
-                            view! { <MiniPanel theme /> }
+                            view! { <MiniPanel /> }
                         })}
                     </Suspense>
                 </section>
@@ -104,7 +104,7 @@ pub fn Landing() -> impl IntoView {
 
 /// The newest bars of one symbol, as the stream brings them.
 #[component]
-fn MiniPanel(theme: Memo<Theme>) -> impl IntoView {
+fn MiniPanel() -> impl IntoView {
     let live = expect_context::<Live>();
     let series = live.series(&symbol(), Timeframe::Minute1);
     let series = Signal::derive(move || series.clone());
@@ -128,25 +128,26 @@ fn MiniPanel(theme: Memo<Theme>) -> impl IntoView {
     };
     let trouble = move || last.get().is_none().then(|| live.trouble.get()).flatten();
     view! {
-        <a class="mini-panel" href=move || theme.get().link("/dashboard") rel="external">
-            <span class="mini-head">
+        <div class="mini-panel">
+            <p class="mini-head">
                 <b class="panel-symbol">"AMZN"</b>
                 <span class="panel-last" data-mini="last">{price}</span>
                 <span class=move || format!("panel-change {}", change().map_or("", |(way, _)| way.class()))>
                     {move || change().map(|(way, text)| view! { <span aria-hidden="true">{way.arrow()}</span> " " {text} })}
                 </span>
-                <span class="panel-tags"><SimulatedTag /></span>
-            </span>
-            <span class="mini-stage" data-empty=move || last.get().is_none().then_some("true")>
-                <StillChart bars />
-                {move || trouble().map(|why| view! { <span class="mini-trouble">{why}</span> })}
-            </span>
-            <span class="mini-foot">
+                <span class="panel-tags"><FreshnessBadge state heard id="hops-mini" /></span>
+            </p>
+            <div class="mini-stage">
+                <div class="mini-chart" role="img" aria-label=move || format!("AMZN one-minute candles, last close {}", price())>
+                    <StillChart bars />
+                </div>
+                {move || trouble().map(|why| view! { <p class="mini-trouble">{why}</p> })}
+            </div>
+            <p class="mini-foot">
                 <span class="mono" data-mini="time">{time}</span>
-                <span class="mini-open">"Open the dashboard"</span>
-            </span>
-        </a>
-        <p class="mini-badge"><FreshnessBadge state heard id="hops-mini" /></p>
+                <SimulatedTag />
+            </p>
+        </div>
     }
 }
 
