@@ -84,7 +84,7 @@ psql_in bench -c 'create table result (round int, arm text, rows bigint, wall nu
 # CPU seconds of a process, and of PostgreSQL with all its processes, also those that ended
 cpu_of() { sed 's/(.*)/x/' "/proc/$1/stat" | awk -v hz="$TICKS" '{ print ($14 + $15) / hz }'; }
 cpu_of_postgres() {
-  cat /proc/[0-9]*/stat 2>/dev/null | sed 's/(.*)/x/' |
+  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/(.*)/x/' |
     awk -v hz="$TICKS" -v pid="$(cat "$STACK_DIR/postgres/pid")" '$1 == pid || $4 == pid { sum += $14 + $15 + $16 + $17 } END { print sum / hz }'
 }
 peak_mb() { awk '/^VmHWM/ { print $2 / 1024 }' "/proc/$1/status"; }

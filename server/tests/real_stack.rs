@@ -45,8 +45,10 @@ async fn every_kind_of_change_arrives(mut source: Source, template: &str, own_co
     let connector = Connector::register(template, &prefix, own_config).await;
     let (mut database, database_url) = fresh_database().await;
     let server = Server::start(&database_url, &topic).await;
-    until("the snapshot row is stored", async || stored(&mut database, first).await == Some(("r".into(), "153.42".into())))
-        .await;
+    until("the snapshot row is stored", async || {
+        stored(&mut database, first).await == Some(("r".into(), "153.42".into()))
+    })
+    .await;
 
     let mut socket = Socket::subscribe(&server.listen, &symbol).await;
     socket.until("the snapshot row is shown", |bars| closes(bars) == ["153.42"]).await;
@@ -210,7 +212,8 @@ impl Server {
         let pid = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-s", "TERM", &pid]).status().await.expect("kill is there");
         assert!(sent.success());
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").expect("a status");
+        let status =
+            tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").expect("a status");
         assert!(status.success(), "the server ended with {status}");
     }
 }
@@ -225,9 +228,8 @@ struct Socket {
 
 impl Socket {
     async fn subscribe(listen: &str, symbol: &str) -> Self {
-        let (stream, _) = tokio_tungstenite::connect_async(format!("ws://{listen}/api/v1/stream"))
-            .await
-            .expect("the socket opens");
+        let (stream, _) =
+            tokio_tungstenite::connect_async(format!("ws://{listen}/api/v1/stream")).await.expect("the socket opens");
         let mut socket = Self { stream, bars: BTreeMap::new(), seq: None };
         let hello = socket.next().await;
         assert!(matches!(hello, ServerMessage::Hello { .. }), "{hello:?}");
@@ -301,8 +303,9 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 /// One of the stack's addresses.
 fn address(variable: &str) -> String {
-    std::env::var(variable)
-        .unwrap_or_else(|_| panic!("{variable} is not set: run this ring by `scripts/test.sh stack`, which starts the stack"))
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run this ring by `scripts/test.sh stack`, which starts the stack")
+    })
 }
 
 /// A name that no other run has: the prefix and twelve letters.

@@ -152,9 +152,7 @@ impl Session {
         symbols.sort();
         symbols.dedup();
         if symbols.is_empty() || symbols.len() > MAX_SYMBOLS {
-            return self
-                .refuse("bad_subscription", format!("1 to {MAX_SYMBOLS} symbols, not {}", symbols.len()))
-                .await;
+            return self.refuse("bad_subscription", format!("1 to {MAX_SYMBOLS} symbols, not {}", symbols.len())).await;
         }
         let bars = bars.unwrap_or(BARS.0).clamp(1, BARS.1);
         // Watch first, read after: whatever is committed in between arrives as a frame that the client skips or applies.
@@ -169,13 +167,7 @@ impl Session {
     }
 
     /// Sends what was missed since `since`; false when that is not known any more.
-    async fn resume(
-        &mut self,
-        epoch: &str,
-        since: i64,
-        symbols: &[Symbol],
-        timeframe: Timeframe,
-    ) -> Result<bool, End> {
+    async fn resume(&mut self, epoch: &str, since: i64, symbols: &[Symbol], timeframe: Timeframe) -> Result<bool, End> {
         let reason = if self.feed.hub.head().0 == epoch {
             match missed(&self.feed.store, since, symbols, timeframe).await {
                 Ok(Some(frames)) => {

@@ -4,8 +4,7 @@ use super::{StatusWriter, batcher::Batcher, batcher::record_hash};
 use crate::store::{Batch, PartitionKey};
 use market::wire::PipeState;
 use rdkafka::{
-    Message,
-    ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList,
+    ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -211,5 +210,7 @@ impl Reader {
 
 /// Hands over what every lane has collected. False when a writer is gone.
 fn flush(lanes: &mut HashMap<PartitionKey, (Batcher, i64, mpsc::Sender<Batch>)>) -> bool {
-    lanes.values_mut().all(|(batcher, _, sender)| batcher.take().is_none_or(|batch| sender.blocking_send(batch).is_ok()))
+    lanes
+        .values_mut()
+        .all(|(batcher, _, sender)| batcher.take().is_none_or(|batch| sender.blocking_send(batch).is_ok()))
 }

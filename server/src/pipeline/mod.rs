@@ -6,8 +6,8 @@
 
 mod batcher;
 mod consumer;
-mod supervisor;
 mod status;
+mod supervisor;
 
 pub use consumer::ConsumerConfig;
 pub use status::{Status, StatusHandle, StatusWriter, channel};

@@ -28,13 +28,8 @@ pub struct StatusWriter(watch::Sender<Status>);
 
 /// A fresh status: starting, nothing known.
 pub fn channel() -> (StatusWriter, StatusHandle) {
-    let (sender, receiver) = watch::channel(Status {
-        state: PipeState::Starting,
-        since: Utc::now(),
-        message: None,
-        lag: None,
-        consumed: 0,
-    });
+    let (sender, receiver) =
+        watch::channel(Status { state: PipeState::Starting, since: Utc::now(), message: None, lag: None, consumed: 0 });
     (StatusWriter(sender), receiver)
 }
 

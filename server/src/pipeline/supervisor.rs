@@ -85,7 +85,11 @@ impl Pipeline {
         let mut lanes = HashMap::new();
         let mut writers = tokio::task::JoinSet::new();
         for topic in &self.config.topics {
-            let partitions = blocking(&reader, { let topic = topic.clone(); move |reader| reader.partitions(&topic) }).await?;
+            let partitions = blocking(&reader, {
+                let topic = topic.clone();
+                move |reader| reader.partitions(&topic)
+            })
+            .await?;
             if partitions.is_empty() {
                 return Err(Interruption::NoTopic(topic.clone()));
             }
@@ -220,12 +224,20 @@ async fn blocking<T: Send + 'static>(
 async fn position(reader: &Arc<Reader>, writer: &mut Writer) -> Result<(), Interruption> {
     let key = writer.key().clone();
     let (next_offset, last_hash) = (writer.state().next_offset, writer.state().last_hash);
-    let marks = blocking(reader, { let key = key.clone(); move |reader| reader.watermarks(&key) }).await?;
+    let marks = blocking(reader, {
+        let key = key.clone();
+        move |reader| reader.watermarks(&key)
+    })
+    .await?;
     let begun = next_offset > 0 && last_hash != 0;
     let recreated = if next_offset > marks.high {
         true
     } else if begun && next_offset > marks.low && next_offset <= marks.high {
-        let found = blocking(reader, { let key = key.clone(); move |reader| reader.hash_at(&key, next_offset - 1) }).await?;
+        let found = blocking(reader, {
+            let key = key.clone();
+            move |reader| reader.hash_at(&key, next_offset - 1)
+        })
+        .await?;
         found.is_some_and(|hash| hash != last_hash)
     } else {
         false

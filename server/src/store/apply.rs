@@ -257,13 +257,16 @@ impl Writer {
         tx: &mut Transaction<'_, Postgres>,
         effect: &Effect,
     ) -> Result<HashMap<Symbol, i32>, sqlx::Error> {
-        let unknown: HashSet<&Symbol> =
-            effect.log.iter().map(|line| &line.symbol).filter(|symbol| !self.symbol_ids.contains_key(*symbol)).collect();
+        let unknown: HashSet<&Symbol> = effect
+            .log
+            .iter()
+            .map(|line| &line.symbol)
+            .filter(|symbol| !self.symbol_ids.contains_key(*symbol))
+            .collect();
         if unknown.is_empty() {
             return Ok(HashMap::new());
         }
-        let wanted: Vec<_> =
-            unknown.into_iter().map(|symbol| (symbol.clone(), (self.is_simulated)(symbol))).collect();
+        let wanted: Vec<_> = unknown.into_iter().map(|symbol| (symbol.clone(), (self.is_simulated)(symbol))).collect();
         dictionary::symbol_ids(tx, &wanted).await
     }
 }
@@ -306,10 +309,10 @@ async fn read_stored(
     Ok(rows
         .iter()
         .map(|row| {
-            let shows = row
-                .get::<Option<&str>, _>(5)
-                .and_then(|symbol| symbol.parse().ok())
-                .zip(row.get::<Option<DateTime<Utc>>, _>(6));
+            let shows =
+                row.get::<Option<&str>, _>(5)
+                    .and_then(|symbol| symbol.parse().ok())
+                    .zip(row.get::<Option<DateTime<Utc>>, _>(6));
             let state = KeyState {
                 version: Version { epoch: row.get(1), hi: row.get(2), lo: row.get(3) },
                 event_time: row.get(4),
@@ -554,9 +557,11 @@ impl RowWriter<'_> {
         event_time: DateTime<Utc>,
         committed_at: DateTime<Utc>,
     ) -> Result<i64, sqlx::Error> {
-        sqlx::raw_sql("create temporary table truncated (record_id bigint, symbol_id integer, time timestamptz) on commit drop")
-            .execute(&mut **tx)
-            .await?;
+        sqlx::raw_sql(
+            "create temporary table truncated (record_id bigint, symbol_id integer, time timestamptz) on commit drop",
+        )
+        .execute(&mut **tx)
+        .await?;
         let gone = sqlx::query(
             "with gone as (
                 delete from stock

@@ -11,9 +11,18 @@ use std::collections::{HashMap, hash_map::Entry};
 #[derive(Clone, Debug)]
 pub enum Item {
     Upsert(Upsert),
-    Delete { offset: i64, record_id: i64, position: Option<Position>, event_time: DateTime<Utc> },
+    Delete {
+        offset: i64,
+        record_id: i64,
+        position: Option<Position>,
+        event_time: DateTime<Utc>,
+    },
     /// The table was emptied. Always the only item of its batch.
-    Truncate { offset: i64, position: Position, event_time: DateTime<Utc> },
+    Truncate {
+        offset: i64,
+        position: Position,
+        event_time: DateTime<Utc>,
+    },
     Control,
     Refused(Box<Refused>),
 }

@@ -46,12 +46,7 @@ impl Store {
     ///
     /// # Errors
     /// Postgres does not answer.
-    pub async fn changes_since(
-        &self,
-        since: i64,
-        symbols: &[Symbol],
-        limit: i64,
-    ) -> Result<ChangesSince, sqlx::Error> {
+    pub async fn changes_since(&self, since: i64, symbols: &[Symbol], limit: i64) -> Result<ChangesSince, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let seq: i64 = sqlx::query_scalar("select seq from stream_head").fetch_one(&mut *tx).await?;

@@ -53,9 +53,7 @@ struct Oracle {
 impl Oracle {
     fn apply(&mut self, item: &Item) {
         let (record_id, delete, version, event_time, row, offset) = match item {
-            Item::Upsert(u) => {
-                (u.record_id, false, Some(u.position.hi), u.event_time, Some(u.bar.close), u.offset)
-            }
+            Item::Upsert(u) => (u.record_id, false, Some(u.position.hi), u.event_time, Some(u.bar.close), u.offset),
             Item::Delete { offset, record_id, position, event_time } => {
                 (*record_id, true, position.map(|p| p.hi), *event_time, None, *offset)
             }
@@ -166,8 +164,20 @@ async fn prices_of_any_scale_and_sign_survive_the_binary_copy() {
     let store = database.migrated().await;
     let mut writer = writer(&store).await;
     let texts = [
-        "0", "0.0001", "1", "9999", "10000", "10001", "0.00009999", "123456789.87654321", "79228162514264337593543950335",
-        "0.0000000000000000000000000001", "7922816251426433759354395033.5", "100000000", "12.30", "93.4600",
+        "0",
+        "0.0001",
+        "1",
+        "9999",
+        "10000",
+        "10001",
+        "0.00009999",
+        "123456789.87654321",
+        "79228162514264337593543950335",
+        "0.0000000000000000000000000001",
+        "7922816251426433759354395033.5",
+        "100000000",
+        "12.30",
+        "93.4600",
     ];
     let items = texts
         .iter()
@@ -193,10 +203,8 @@ async fn a_writer_that_lost_its_partition_changes_nothing() {
     assert!(matches!(refused, Err(ApplyError::Fenced(_))), "{refused:?}");
     assert_eq!(successor.state().next_offset, 1);
     successor.apply(&batch(1, vec![upsert(1, 2, 2, 0, Decimal::TWO, 1)])).await.expect("it is the writer now");
-    let closes: Vec<Decimal> = sqlx::query_scalar("select close from stock order by record_id")
-        .fetch_all(store.pool())
-        .await
-        .expect("rows");
+    let closes: Vec<Decimal> =
+        sqlx::query_scalar("select close from stock order by record_id").fetch_all(store.pool()).await.expect("rows");
     assert_eq!(closes, [Decimal::ONE, Decimal::TWO]);
 }
 

@@ -113,10 +113,10 @@ async fn corrections_deletes_key_changes_and_truncation_arrive() {
             insert(&row(2, 1), 110),
             insert(&row(3, 2), 120),
             update(&corrected, 130),
-            update(&stale, 140),  // late: older by event time
-            update(&stale, 130),  // duplicate: this position was seen
+            update(&stale, 140), // late: older by event time
+            update(&stale, 130), // duplicate: this position was seen
             delete(2, 150),
-            tombstone(2),         // its companion
+            tombstone(2),            // its companion
             insert(&row(2, 1), 110), // a replay must not resurrect it
             delete(3, 160),
             tombstone(3),

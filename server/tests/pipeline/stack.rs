@@ -120,10 +120,8 @@ impl Server {
 
     /// Waits until `/readyz` answers `status`.
     pub async fn until_ready_is(&self, status: u16) {
-        until(&format!("/readyz is {status}"), || async {
-            (self.get("/readyz").await.0 == status).then_some(())
-        })
-        .await;
+        until(&format!("/readyz is {status}"), || async { (self.get("/readyz").await.0 == status).then_some(()) })
+            .await;
     }
 
     /// Waits until everything up to `offset` is committed.

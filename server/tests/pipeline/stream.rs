@@ -48,8 +48,10 @@ impl Client {
                     Message::Ping(_) | Message::Pong(_) => continue,
                     other => panic!("unexpected frame {other:?}"),
                 };
-                if !matches!(message, ServerMessage::Pipe { .. } | ServerMessage::Beat { .. } | ServerMessage::Dq { .. })
-                {
+                if !matches!(
+                    message,
+                    ServerMessage::Pipe { .. } | ServerMessage::Beat { .. } | ServerMessage::Dq { .. }
+                ) {
                     return message;
                 }
             }
@@ -207,8 +209,7 @@ async fn message_pack_carries_the_same_messages() {
     let broker = broker();
     let source = Source::new(&broker.bootstrap());
     let server = Server::start(database.store(), &broker.bootstrap()).await;
-    let mut request =
-        format!("ws://{}/api/v1/stream", server.address).into_client_request().expect("a request");
+    let mut request = format!("ws://{}/api/v1/stream", server.address).into_client_request().expect("a request");
     request.headers_mut().insert("sec-websocket-protocol", MSGPACK_PROTOCOL.parse().expect("a header"));
     let (socket, response) = connect_async(request).await.expect("the server upgrades");
     assert_eq!(response.headers()["sec-websocket-protocol"], MSGPACK_PROTOCOL);
@@ -229,7 +230,9 @@ async fn a_message_that_is_not_understood_is_answered_and_the_socket_stays() {
     let server = Server::start(database.store(), &broker.bootstrap()).await;
     let mut client = Client::connect(&server).await;
     client.hello().await;
-    for text in ["{", "{\"type\":\"sub\"}", "{\"type\":\"sub\",\"symbols\":[\"amzn!\"]}", "{\"type\":\"sub\",\"symbols\":[]}"] {
+    for text in
+        ["{", "{\"type\":\"sub\"}", "{\"type\":\"sub\",\"symbols\":[\"amzn!\"]}", "{\"type\":\"sub\",\"symbols\":[]}"]
+    {
         client.socket.send(Message::Text(text.into())).await.expect("the server reads");
         assert!(matches!(client.next().await, ServerMessage::Error { .. }), "{text}");
     }
