@@ -2,7 +2,7 @@
 # Runs every ring of tests, innermost first, and adds up what they report.
 #
 #   scripts/test.sh              all of them
-#   scripts/test.sh pure server  some of them: pure app server browser stack
+#   scripts/test.sh pure server  some of them: pure server browser stack
 #
 # A ring that fails, that runs no test or that takes longer than TEST_RING_TIMEOUT seconds (1500) counts as failed;
 # none is ever skipped. The last line is the sum: "N passed, N failed".
@@ -53,15 +53,15 @@ stack() { # its own stack on its own ports: one that `make stack` started is lef
 run() {
   case $1 in
     pure) ring "pure crates" cargo test -p market -p cdc -p quality ;;
-    app) ring "user interface" cargo test -p app --features ssr ;;
-    server) ring "server" cargo test -p server ;;
+    # In one go and without default features, so that all that follows shares one build: apart, cargo compiles Leptos twice.
+    server) ring "user interface and server" cargo test -p app -p server --no-default-features ;;
     browser) ring "browser" bash -c "$(declare -f browser); browser" ;;
     stack)
       stack_dir=$(mktemp -d "${TMPDIR:-/tmp}/stockstream-test-XXXXXX")
       export STACK_DIR=$stack_dir STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-1000}
       eval "$(deploy/stack/stack.sh env | sed 's/^/export /')"
       ring "real stack" bash -c "$(declare -f stack); stack" ;;
-    *) echo "test: no such ring: $1 (pure, app, server, browser, stack)" >&2; exit 2 ;;
+    *) echo "test: no such ring: $1 (pure, server, browser, stack)" >&2; exit 2 ;;
   esac
 }
 
@@ -73,7 +73,7 @@ if ! scripts/setup.sh test; then
 fi
 # shellcheck source=/dev/null
 . "$ROOT/.tools/env"
-if [ $# = 0 ]; then set -- pure app server browser stack; fi
+if [ $# = 0 ]; then set -- pure server browser stack; fi
 for part in "$@"; do run "$part"; done
 
 finish # before the sum, which is the last line
