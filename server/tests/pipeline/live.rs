@@ -201,7 +201,7 @@ async fn while_postgres_is_away_the_server_says_so_and_nothing_is_lost() {
     server.until_consumed(1).await;
     server.until_ready_is(200).await;
 
-    let Database { directory, postgres } = database;
+    let Database { postgres, directory } = database;
     let url = postgres.url();
     postgres.stop().await.expect("Postgres stops");
     source.send((2..=100).map(|id| insert(&Stock::new(id, "AMZN", id, 15_000), id))).await;
@@ -218,7 +218,7 @@ async fn while_postgres_is_away_the_server_says_so_and_nothing_is_lost() {
         server.stop().await;
     } else {
         server.stop().await;
-        let database = Database { directory, postgres };
+        let database = Database { postgres, directory };
         let server = Server::start(database.store(), &broker.bootstrap()).await;
         server.until_consumed(100).await;
         assert_eq!(count(&server, "select count(*) from stock").await, 100);

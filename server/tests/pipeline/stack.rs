@@ -27,17 +27,17 @@ pub const TOPIC: &str = "t.stream_db.stock";
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A Postgres with its directory, which outlives it.
+/// A Postgres with its directory, which is dropped after it.
 pub struct Database {
-    pub directory: TempDir,
     pub postgres: Postgres,
+    pub directory: TempDir,
 }
 
 impl Database {
     pub async fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("stockstream-test-").tempdir().expect("a scratch directory");
         let postgres = Self::open(directory.path()).await;
-        Self { directory, postgres }
+        Self { postgres, directory }
     }
 
     pub async fn open(directory: &Path) -> Postgres {
