@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what the browser downloads into target/site (or LEPTOS_SITE_ROOT), and only what changed.
+# Builds what the browser downloads into target/site (or STOCKSTREAM_SITE_ROOT), and only what changed.
 #
 #   scripts/frontend.sh dev        quick to build: for tests and development
 #   scripts/frontend.sh release    small to download: wasm-release profile, wasm-opt, minified
@@ -17,7 +17,7 @@ case $mode in
   release) profile="wasm-release"; directory="wasm-release"; style=compressed; minify=(--minify) ;;
   *) printf 'frontend: unknown mode %s (dev, release)\n' "$mode" >&2; exit 2 ;;
 esac
-site=${LEPTOS_SITE_ROOT:-target/site}
+site=${STOCKSTREAM_SITE_ROOT:-target/site}
 pkg=$site/pkg
 wasm=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/$directory/frontend.wasm
 stamp=$pkg/.built-$mode

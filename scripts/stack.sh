@@ -6,14 +6,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ROOT=$PWD
-BIN=$ROOT/target/release/stockstream
+BIN=${STOCKSTREAM_BIN:-$ROOT/target/release/stockstream}
 LISTEN=${STOCKSTREAM_LISTEN:-127.0.0.1:8080}
 eval "$(deploy/stack/stack.sh env)"
 RUN=$STACK_DIR/stockstream
 
 pid_of() { # serve or feed, if it is the one started here
   local pid; pid=$(cat "$RUN/$1.pid" 2>/dev/null) || return 1
-  [ -n "$pid" ] && tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$BIN $1 " && echo "$pid"
+  [ -n "$pid" ] && { tr '\0' ' ' < "/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$BIN $1 " && echo "$pid"
 }
 
 launch() { # NAME ARGUMENTS...
@@ -40,13 +40,14 @@ start() {
   deploy/stack/stack.sh up
   deploy/stack/stack.sh register mariadb
   mkdir -p "$RUN"
-  launch serve --listen "$LISTEN" --database-url "$STACK_POSTGRES_URL" --brokers "$STACK_BROKERS" --topic dbserver1.stream_db.stock
-  await_ready
+  # The feed first: Debezium makes the topic with the first row, and without a topic there is nothing to be ready for.
   # A table that has rows already is carried on, not filled again.
   local rows
   rows=$(mariadb --no-defaults --protocol=tcp -h 127.0.0.1 -P "$MARIADB_PORT" -u app -papp -N -e 'select count(*) from stock' stream_db)
   [ "$rows" = 0 ] || set -- --continue "$@"
   launch feed replay --database-url "$STACK_SOURCE_MARIADB_URL" "$@"
+  launch serve --listen "$LISTEN" --database-url "$STACK_POSTGRES_URL" --brokers "$STACK_BROKERS" --topic dbserver1.stream_db.stock
+  await_ready
   echo "stack: the dashboard is live at http://$LISTEN/dashboard (logs in $RUN; make stack-stop ends it all)" >&2
 }
 

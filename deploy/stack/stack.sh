@@ -59,7 +59,7 @@ fi
 
 pid_of() { # the pid of a service that this stack started and that still runs; its command line names the stack
   local pid; pid=$(cat "$STACK_DIR/$1/pid" 2>/dev/null) || return 1
-  [ -n "$pid" ] && tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$STACK_DIR/$1" && echo "$pid"
+  [ -n "$pid" ] && { tr '\0' ' ' < "/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$STACK_DIR/$1" && echo "$pid"
 }
 
 launch() { # NAME COMMAND...: in the background, detached, log and pid in the service's directory
