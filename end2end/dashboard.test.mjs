@@ -98,6 +98,27 @@ test("the keyboard chooses timeframe, theme, symbol field and help", async () =>
   await page.context().close();
 });
 
+test("the keyboard walks through a focused chart and back to the newest bar", async () => {
+  const page = await open(browser, "/dashboard?tf=1d");
+  await alive(page);
+  await drawn(page);
+  const legend = panel(page, "a").locator('[data-legend="time"]');
+  const newest = await legend.innerText();
+  await panel(page, "a").locator(".candle-stage").focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForFunction((newest) => document.querySelector('[data-side="a"] [data-legend="time"]').textContent !== newest, newest);
+  await page.keyboard.press("Home");
+  const first = await panel(page, "a").locator('[data-kpi="window"]').first().innerText();
+  await page.waitForFunction(
+    (first) => first.startsWith(document.querySelector('[data-side="a"] [data-legend="time"]').textContent.replace(/^\w+ /, "")),
+    first,
+  );
+  await page.keyboard.press("l");
+  await page.locator('[data-side="a"] .legend:not(.chosen)').waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
 test("a narrow screen shows one chart and switches to the other", async () => {
   const page = await open(browser, "/dashboard", { viewport: NARROW });
   await alive(page);

@@ -29,6 +29,9 @@ class CandleChart {
   #volumes = [];
   #labels = { key: "", map: new Map() };
   #frame = 0;
+  /** The bar that the keyboard looks at; -1 for none. */
+  #cursor = -1;
+  #keys = (event) => this.#pressed(event);
 
   constructor(element, option, looks, onHover) {
     this.#element = element;
@@ -40,6 +43,7 @@ class CandleChart {
     this.#base.className = "chart-base";
     element.append(this.#base);
     this.#overlay = new Overlay(element);
+    element.addEventListener("keydown", this.#keys);
     // A chart that is not visible has no size; it starts when it gets one.
     this.#observer = new ResizeObserver(() => this.#resize());
     this.#observer.observe(element);
@@ -85,12 +89,59 @@ class CandleChart {
   }
 
   dispose() {
+    this.#element.removeEventListener("keydown", this.#keys);
     this.#observer.disconnect();
     cancelAnimationFrame(this.#frame);
     this.#chart?.dispose();
     this.#chart = null;
     this.#overlay.remove();
     this.#base.remove();
+  }
+
+  /** Arrows walk from bar to bar, Home and End go to the edges, + and - zoom, l goes back to the newest bar. */
+  #pressed(event) {
+    const view = this.#view();
+    if (!view || event.ctrlKey || event.metaKey || event.altKey) return;
+    const newest = this.#categories.length - 1;
+    const from = this.#cursor < 0 ? view[1] : Math.min(this.#cursor, newest);
+    const moves = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: newest };
+    const zooms = { "+": 0.75, "=": 0.75, "-": 1 / 0.75 };
+    if (event.key in moves) {
+      this.#cursor = Math.max(0, Math.min(newest, moves[event.key]));
+      this.#show(view, this.#cursor);
+      this.#chart.dispatchAction({ type: "showTip", seriesIndex: 0, dataIndex: this.#cursor });
+    } else if (event.key in zooms) {
+      const span = Math.max(10, Math.round((view[1] - view[0]) * zooms[event.key]));
+      const middle = this.#cursor < 0 ? view[1] : this.#cursor;
+      const first = Math.max(0, Math.round(middle - (span * (middle - view[0])) / Math.max(1, view[1] - view[0])));
+      this.#zoom(first, Math.min(newest, first + span));
+    } else if (event.key === "l") {
+      this.#leave();
+      this.#zoom(Math.max(0, newest - (view[1] - view[0])), newest);
+    } else if (event.key === "Escape") {
+      this.#leave();
+      return;
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #leave() {
+    this.#cursor = -1;
+    this.#chart.dispatchAction({ type: "hideTip" });
+    this.#onHover(-1);
+  }
+
+  /** Moves the view just so far that the bar is in it. */
+  #show([start, end], bar) {
+    if (bar < start) this.#zoom(bar, bar + end - start);
+    if (bar > end) this.#zoom(bar - (end - start), bar);
+  }
+
+  #zoom(startValue, endValue) {
+    this.#chart.dispatchAction({ type: "dataZoom", dataZoomIndex: 0, startValue, endValue });
   }
 
   #take(option) {

@@ -16,12 +16,15 @@ pub enum Action {
 }
 
 /// All shortcuts, for the sheet that `?` shows.
-pub const SHEET: [(&str, &str); 7] = [
+pub const SHEET: [(&str, &str); 10] = [
     ("/", "choose a symbol"),
     ("1 – 5", "timeframe 1m, 5m, 15m, 1h, 1d"),
     ("t", "theme: system, dark, light"),
     ("g d", "dashboard"),
     ("g h", "home"),
+    ("← →", "bar by bar, in a focused chart; Home, End"),
+    ("+ −", "zoom, in a focused chart"),
+    ("l", "back to the newest bar, in a focused chart"),
     ("?", "this sheet"),
     ("Esc", "close, or leave a field"),
 ];

@@ -49,7 +49,14 @@ pub fn CandleChart(
     };
     view! {
         <div class="candle-chart" class:drawn=move || drawn.get()>
-            <div class="candle-stage" role="img" aria-label=description node_ref=stage></div>
+            <div
+                class="candle-stage"
+                role="application"
+                tabindex="0"
+                aria-label=description
+                aria-keyshortcuts="ArrowLeft ArrowRight Home End + - l"
+                node_ref=stage
+            ></div>
             <div class="candle-still"><StillChart bars=still_bars /></div>
             <Show when=move || failed.get()>
                 <p class="candle-note" role="status">

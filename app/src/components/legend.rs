@@ -28,7 +28,7 @@ pub fn Legend(
     let volume =
         Memo::new(move |_| bar.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::count(bar.volume)));
     view! {
-        <div class="legend" class:chosen=move || chosen.get()>
+        <div class="legend" class:chosen=move || chosen.get() aria-live=move || if chosen.get() { "polite" } else { "off" }>
             <span class="legend-time" data-legend="time">{time}</span>
             <span class="legend-item"><abbr title="open">"O"</abbr>" "<b data-legend="open">{price(|bar| bar.open)}</b></span>
             <span class="legend-item"><abbr title="high">"H"</abbr>" "<b data-legend="high">{price(|bar| bar.high)}</b></span>
