@@ -44,7 +44,15 @@ fi
 export STACK_DIR=${STACK_DIR:-$ROOT/.stack/bench} STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-2000}
 export CONNECT_JAVA_OPTS=${CONNECT_JAVA_OPTS:--Xms512m -Xmx1500m}
 eval "$(deploy/stack/stack.sh env)"
-[ $KEEP = 1 ] || trap 'kill_server; deploy/stack/stack.sh down' EXIT
+finish() {
+  kill_server
+  [ $KEEP = 1 ] || deploy/stack/stack.sh down
+}
+SERVER=
+kill_server() {
+  if [ -n "$SERVER" ]; then kill "$SERVER" 2>/dev/null || true; wait "$SERVER" 2>/dev/null || true; SERVER=; fi
+}
+trap finish EXIT
 services=(postgres kafka)
 case ",$ONLY," in *,jdbc,*) deploy/stack/fetch.sh bench; services+=(connect) ;; esac
 deploy/stack/stack.sh up "${services[@]}"
@@ -122,11 +130,6 @@ with found as ($2)
 select count(*) filter (where row(o.*) is distinct from row(f.*)) || ', ' || count(*) filter (where f.event_time < o.event_time)
 from oracle o full join found f using (record_id);
 SQL
-}
-
-SERVER=
-kill_server() {
-  if [ -n "$SERVER" ]; then kill "$SERVER" 2>/dev/null || true; wait "$SERVER" 2>/dev/null || true; SERVER=; fi
 }
 
 run_consume() {
