@@ -63,6 +63,8 @@ pub struct Writer {
     is_simulated: IsSimulated,
     connection: Option<PgConnection>,
     symbol_ids: HashMap<Symbol, i32>,
+    /// The same the other way round, of the rows that were looked up.
+    symbols: HashMap<i32, Symbol>,
 }
 
 /// Columns of a row as `stock` and the staging table take it.
@@ -71,8 +73,7 @@ const STOCK_COLUMNS: &str = "topic_id, record_id, symbol_id, time, open, high, l
      committed_at, rules";
 const STOCK_COLUMN_COUNT: i16 = 21;
 
-/// The whole difference between a quick bulk update and a sequential scan: the staging table has no statistics, so the
-/// planner is told to look rows up by key.
+/// Tables that have just been filled have no statistics yet: the planner is told to look rows up by key.
 const SESSION: &str = "set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
      create temporary table incoming (like stock) on commit delete rows";
 
@@ -83,7 +84,15 @@ impl Writer {
     /// Postgres does not answer.
     pub async fn open(store: Store, key: PartitionKey, is_simulated: IsSimulated) -> Result<Self, sqlx::Error> {
         let state = store.open_partition(&key).await?;
-        Ok(Self { store, key, state, is_simulated, connection: None, symbol_ids: HashMap::new() })
+        Ok(Self {
+            store,
+            key,
+            state,
+            is_simulated,
+            connection: None,
+            symbol_ids: HashMap::new(),
+            symbols: HashMap::new(),
+        })
     }
 
     pub fn key(&self) -> &PartitionKey {
@@ -159,7 +168,7 @@ impl Writer {
     ) -> Result<Committed, ApplyError> {
         let mut tx = connection.begin().await?;
         let committed_at = Utc::now();
-        let stored = read_stored(&mut tx, self.state.topic_id, &batch.items, watermark).await?;
+        let stored = read_stored(&mut tx, self.state.topic_id, &batch.items, watermark, &mut self.symbols).await?;
         let mut epochs = self.state.epochs.clone();
         let mut new_idents: Vec<(SourceIdent, i32)> = Vec::new();
         let mut version_of = |position: Position| {
@@ -275,12 +284,14 @@ fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
-/// What the store knows of the batch's keys. Keys above the watermark are new and not looked up.
+/// What the store knows of the batch's keys. Keys above the watermark are new and not looked up. Symbols are resolved
+/// here and not by a join, which a planner without statistics could begin at the wrong end.
 async fn read_stored(
     tx: &mut Transaction<'_, Postgres>,
     topic_id: i16,
     items: &[Item],
     watermark: i64,
+    symbols: &mut HashMap<i32, Symbol>,
 ) -> Result<HashMap<i64, Stored>, sqlx::Error> {
     let wanted: HashSet<i64> = items
         .iter()
@@ -296,8 +307,8 @@ async fn read_stored(
     }
     let wanted: Vec<i64> = wanted.into_iter().collect();
     let rows = sqlx::query(
-        "select record_id, version_epoch, version_hi, version_lo, event_time, symbol, time
-         from stock join symbol using (symbol_id) where topic_id = $1 and record_id = any($2)
+        "select record_id, version_epoch, version_hi, version_lo, event_time, symbol_id, time
+         from stock where topic_id = $1 and record_id = any($2)
          union all
          select record_id, version_epoch, version_hi, version_lo, event_time, null, null
          from tombstone where topic_id = $1 and record_id = any($2)",
@@ -306,13 +317,15 @@ async fn read_stored(
     .bind(&wanted)
     .fetch_all(&mut **tx)
     .await?;
+    let ids = rows.iter().filter_map(|row| row.get::<Option<i32>, _>(5)).filter(|id| !symbols.contains_key(id));
+    let unknown: HashSet<i32> = ids.collect();
+    if !unknown.is_empty() {
+        symbols.extend(dictionary::symbols(tx, unknown.into_iter().collect()).await?);
+    }
     Ok(rows
         .iter()
         .map(|row| {
-            let shows =
-                row.get::<Option<&str>, _>(5)
-                    .and_then(|symbol| symbol.parse().ok())
-                    .zip(row.get::<Option<DateTime<Utc>>, _>(6));
+            let shows = row.get::<Option<i32>, _>(5).and_then(|id| symbols.get(&id).cloned()).zip(row.get(6));
             let state = KeyState {
                 version: Version { epoch: row.get(1), hi: row.get(2), lo: row.get(3) },
                 event_time: row.get(4),
@@ -352,23 +365,28 @@ impl RowWriter<'_> {
         self.copy_rows(tx, "stock", batch, &effect.inserts, committed_at).await?;
         if !effect.updates.is_empty() {
             self.copy_rows(tx, "incoming", batch, &effect.updates, committed_at).await?;
+            // Each of them stands, so every row conflicts. Unlike a join, this has only one possible plan.
             sqlx::query(
-                "update stock set symbol_id = i.symbol_id, time = i.time, open = i.open, high = i.high, low = i.low,
-                    close = i.close, volume = i.volume, event_time = i.event_time, version_epoch = i.version_epoch,
-                    version_hi = i.version_hi, version_lo = i.version_lo, incarnation = i.incarnation,
-                    partition = i.partition, \"offset\" = i.\"offset\", op = i.op, source_at = i.source_at,
-                    received_at = i.received_at, committed_at = i.committed_at, rules = i.rules
-                 from incoming i where stock.topic_id = $1 and stock.record_id = i.record_id",
+                "insert into stock select * from incoming on conflict (topic_id, record_id) do update set
+                    symbol_id = excluded.symbol_id, time = excluded.time, open = excluded.open, high = excluded.high,
+                    low = excluded.low, close = excluded.close, volume = excluded.volume,
+                    event_time = excluded.event_time, version_epoch = excluded.version_epoch,
+                    version_hi = excluded.version_hi, version_lo = excluded.version_lo,
+                    incarnation = excluded.incarnation, partition = excluded.partition,
+                    \"offset\" = excluded.\"offset\", op = excluded.op, source_at = excluded.source_at,
+                    received_at = excluded.received_at, committed_at = excluded.committed_at, rules = excluded.rules",
             )
-            .bind(self.state.topic_id)
             .execute(&mut **tx)
             .await?;
         }
         if !effect.bumps.is_empty() {
             sqlx::query(
+                // `offset 0` makes the look-up by key the inner side, whatever the planner believes of the sizes.
                 "update stock set version_epoch = b.epoch, version_hi = b.hi, version_lo = b.lo
                  from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::integer[]) as b (record_id, epoch, hi, lo)
-                 where stock.topic_id = $1 and stock.record_id = b.record_id",
+                 cross join lateral (
+                    select ctid from stock where topic_id = $1 and record_id = b.record_id offset 0) as found
+                 where stock.ctid = found.ctid",
             )
             .bind(self.state.topic_id)
             .bind(effect.bumps.iter().map(|(id, _)| *id).collect::<Vec<_>>())

@@ -37,3 +37,15 @@ pub(super) async fn symbol_ids(
         .filter_map(|row| Some((row.get::<String, _>("symbol").parse().ok()?, row.get("symbol_id"))))
         .collect())
 }
+
+/// The symbols of some ids.
+pub(super) async fn symbols(connection: &mut PgConnection, ids: Vec<i32>) -> Result<HashMap<i32, Symbol>, sqlx::Error> {
+    let rows = sqlx::query("select symbol_id, symbol from symbol where symbol_id = any($1)")
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| Some((row.get("symbol_id"), row.get::<String, _>("symbol").parse().ok()?)))
+        .collect())
+}
