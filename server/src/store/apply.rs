@@ -73,8 +73,9 @@ const STOCK_COLUMNS: &str = "topic_id, record_id, symbol_id, time, open, high, l
      committed_at, rules";
 const STOCK_COLUMN_COUNT: i16 = 21;
 
-/// Tables that have just been filled have no statistics yet: the planner is told to look rows up by key.
-const SESSION: &str = "set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
+/// Tables that have just been filled have no statistics yet: the planner is told to look rows up by key. What it then has
+/// to scan looks so dear to it that it would compile each statement first, for longer than the statement runs.
+const SESSION: &str = "set jit = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
      create temporary table incoming (like stock) on commit delete rows";
 
 impl Writer {
