@@ -14,7 +14,7 @@ pub fn DataTable(
     #[prop(into)] places: Signal<u32>,
 ) -> impl IntoView {
     let newest = Memo::new(move |_| bars.with(|bars| bars.iter().rev().take(ROWS).copied().collect::<Vec<_>>()));
-    let all = move || format!("/api/v1/bars?symbol={}&timeframe={}&limit=780", symbol.get(), timeframe.get());
+    let all = move || format!("/api/v1/bars?symbol={}&timeframe={}&limit=780&sort=desc", symbol.get(), timeframe.get());
     let row = move |bar: Bar| {
         let places = places.get();
         let direction = Direction::of(bar.close - bar.open);

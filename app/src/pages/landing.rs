@@ -173,7 +173,7 @@ fn Lines() -> impl IntoView {
         <section class="landing-section" aria-labelledby="lines-title">
             <h2 id="lines-title">"The same data, in your terminal"</h2>
             <div class="lines">
-                <CopyLine label="Newest bars" line=http("/api/v1/bars?symbol=AMZN&timeframe=1m&limit=5") />
+                <CopyLine label="Newest bars" line=http("/api/v1/bars?symbol=AMZN&timeframe=1m&limit=5&sort=desc") />
                 <CopyLine label="Latest of every symbol" line=http("/api/v1/latest") />
                 <CopyLine label="Live stream" line=socket />
             </div>
