@@ -44,16 +44,14 @@ pub fn routes(state: &AppState) -> Router<AppState> {
         .layer(middleware::from_fn(observe::revalidate))
 }
 
-/// A page may load from its own server only, and run only the scripts that the server put into it. Charts place their
-/// tooltips by style attributes, which is the one thing left open.
+/// A page may load from its own server only, and run only the scripts that the server put into it.
 fn allow_own_scripts() {
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
         return;
     };
     let policy = format!(
         "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self' 'nonce-{nonce}'; \
-         style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; \
-         form-action 'self'; frame-ancestors 'none'"
+         img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
