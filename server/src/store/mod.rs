@@ -7,6 +7,7 @@ mod fold;
 mod head;
 mod partition;
 mod read;
+mod write;
 
 pub use apply::{ApplyError, Batch, Committed, IsSimulated, Writer};
 pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
