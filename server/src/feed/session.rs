@@ -239,7 +239,8 @@ async fn missed(
         return Ok(Some(Vec::new()));
     }
     // Newest event and commit per bucket; a symbol that did not change still gets its frame, which moves its seq.
-    let mut by_symbol: BTreeMap<Symbol, BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>)>> =
+    type Newest = BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>)>;
+    let mut by_symbol: BTreeMap<Symbol, Newest> =
         symbols.iter().map(|symbol| (symbol.clone(), BTreeMap::new())).collect();
     for candle in candles {
         let newest = by_symbol

@@ -118,7 +118,8 @@ async fn a_client_gets_a_snapshot_and_then_every_change_without_a_gap() {
     assert_eq!(stats, Stats::of(&bars));
 
     let corrected = Row { close: 16_000, event_time: OPEN + 9_000, ..Row::new(10, "AMZN", 9, 0) };
-    let steps: [(Vec<_>, fn(&Record) -> bool); 3] = [
+    type IsExpected = fn(&Record) -> bool;
+    let steps: [(Vec<_>, IsExpected); 3] = [
         (vec![insert(&Row::new(11, "AMZN", 10, 15_100), 11)], |record| matches!(record, Record::Bar { .. })),
         (vec![update(&corrected, 12)], |record| matches!(record, Record::Rev { .. })),
         (vec![delete(5, 13), tombstone(5)], |record| matches!(record, Record::Del { .. })),
