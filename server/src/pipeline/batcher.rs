@@ -9,11 +9,12 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
 };
 use std::time::{Duration, Instant};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A batch is closed when it holds this many records …
 const MAX_RECORDS: usize = 20_000;
-/// … or is this old, whichever comes first. A quiet stream is flushed at once.
+/// … or is this old and the writer is free: a busy writer gets larger batches, which cost it less per record. A quiet
+/// stream is flushed at once.
 const MAX_AGE: Duration = Duration::from_millis(20);
 
 /// How far ahead of our clock a bar may start.
@@ -23,6 +24,8 @@ const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(2);
 pub struct Batcher {
     decoder: Decoder,
     items: Vec<Item>,
+    /// The last item must stand alone.
+    full: bool,
     started: Instant,
     next_offset: i64,
     last_hash: i64,
@@ -34,6 +37,7 @@ impl Batcher {
         Self {
             decoder: Decoder::new(incarnation),
             items: Vec::new(),
+            full: false,
             started: Instant::now(),
             next_offset,
             last_hash: 0,
@@ -41,26 +45,34 @@ impl Batcher {
         }
     }
 
-    /// Adds a record. Gives back the batches that are complete by it: none, one, or two when the record must stand
-    /// alone.
-    pub fn push(&mut self, message: &BorrowedMessage<'_>) -> Vec<Batch> {
+    /// Adds a record. Gives back the batch that had to end before it, when it must stand alone.
+    pub fn push(&mut self, message: &BorrowedMessage<'_>) -> Option<Batch> {
         if self.items.is_empty() {
             self.started = Instant::now();
             self.limits.now = Utc::now();
         }
         let item = self.read(message);
-        let mut complete = Vec::new();
         let alone = matches!(item, Item::Truncate { .. });
-        if alone {
-            complete.extend(self.take());
-        }
+        let before = if alone { self.take() } else { None };
+        self.full = alone;
         self.items.push(item);
         self.next_offset = message.offset() + 1;
         self.last_hash = record_hash(message);
-        if alone || self.items.len() >= MAX_RECORDS || self.started.elapsed() >= MAX_AGE {
-            complete.extend(self.take());
-        }
-        complete
+        before
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether nothing more may be added.
+    pub fn is_full(&self) -> bool {
+        self.full || self.items.len() >= MAX_RECORDS
+    }
+
+    /// Whether what was collected has waited long enough, if the writer can take it.
+    pub fn is_due(&self) -> bool {
+        !self.items.is_empty() && self.started.elapsed() >= MAX_AGE
     }
 
     /// What has been collected, if anything.
@@ -68,6 +80,7 @@ impl Batcher {
         if self.items.is_empty() {
             return None;
         }
+        self.full = false;
         Some(Batch {
             next_offset: self.next_offset,
             last_hash: self.last_hash,
@@ -154,18 +167,10 @@ fn refuse(message: &BorrowedMessage<'_>, timestamp_ms: Option<i64>, reason: Refu
     }))
 }
 
-/// Tells a record from another one at the same offset of a re-created topic: key, value and timestamp.
+/// Tells a record from another one at the same offset of a re-created topic: by key, value and timestamp.
 pub fn record_hash(message: &BorrowedMessage<'_>) -> i64 {
-    let mut hash = Xxh3::new();
-    for part in [message.key(), message.payload()] {
-        match part {
-            Some(bytes) => {
-                hash.update(&(bytes.len() as u64).to_le_bytes());
-                hash.update(bytes);
-            }
-            None => hash.update(&u64::MAX.to_le_bytes()),
-        }
-    }
-    hash.update(&message.timestamp().to_millis().unwrap_or(-1).to_le_bytes());
-    hash.digest().cast_signed()
+    let timestamp = message.timestamp().to_millis().unwrap_or(-1).cast_unsigned();
+    // An absent part must differ from an empty one.
+    let part = |bytes: Option<&[u8]>, seed: u64| bytes.map_or(!seed, |bytes| xxh3_64_with_seed(bytes, seed));
+    part(message.payload(), part(message.key(), timestamp)).cast_signed()
 }

@@ -7,6 +7,7 @@ use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
+    message::BorrowedMessage,
 };
 use std::{collections::HashMap, time::Duration};
 use tokio::sync::mpsc;
@@ -28,6 +29,9 @@ pub struct ConsumerConfig {
 const ASK: Duration = Duration::from_secs(5);
 /// How long the poll waits for a first record before it looks at the shutdown token.
 const IDLE_POLL: Duration = Duration::from_millis(100);
+
+/// The same while a writer has no room for what was collected.
+const BUSY_POLL: Duration = Duration::from_millis(1);
 
 /// The offsets a partition still holds: `low ≤ offset < high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,18 +155,19 @@ impl Reader {
         self.status.enter(PipeState::Running, None);
         // The key is rebuilt only when the partition changes between two records.
         let mut current: Option<PartitionKey> = None;
-        let mut pending = false;
+        // How long the poll may wait: not at all while records have been collected and may be complete.
+        let mut patience = IDLE_POLL;
         let end = loop {
             if shutdown.is_cancelled() {
                 break ReaderEnd::Shutdown;
             }
-            let polled = self.consumer.poll(if pending { Duration::ZERO } else { IDLE_POLL });
-            let message = match polled {
+            let message = match self.consumer.poll(patience) {
                 None => {
-                    if pending && !flush(&mut lanes) {
-                        break ReaderEnd::Restart("a writer stopped".into());
-                    }
-                    pending = false;
+                    patience = match flush(&mut lanes) {
+                        Ok(true) => IDLE_POLL,
+                        Ok(false) => BUSY_POLL,
+                        Err(WriterGone) => break ReaderEnd::Restart("a writer stopped".into()),
+                    };
                     continue;
                 }
                 Some(Err(error)) => match error.rdkafka_error_code() {
@@ -187,9 +192,8 @@ impl Reader {
             }
             let Some((batcher, _, sender)) = current.as_ref().and_then(|key| lanes.get_mut(key)) else { continue };
             self.status.enter(PipeState::Running, None);
-            pending = true;
-            let complete = batcher.push(&message);
-            if complete.into_iter().any(|batch| sender.blocking_send(batch).is_err()) {
+            patience = Duration::ZERO;
+            if hand_over(batcher, sender, &message).is_err() {
                 break ReaderEnd::Restart("a writer stopped".into());
             }
         };
@@ -208,9 +212,48 @@ impl Reader {
     }
 }
 
-/// Hands over what every lane has collected. False when a writer is gone.
-fn flush(lanes: &mut HashMap<PartitionKey, (Batcher, i64, mpsc::Sender<Batch>)>) -> bool {
-    lanes
-        .values_mut()
-        .all(|(batcher, _, sender)| batcher.take().is_none_or(|batch| sender.blocking_send(batch).is_ok()))
+/// A lane's writer has ended.
+struct WriterGone;
+
+/// Adds a record to its lane, and hands over what is complete by it: at once what is full, and what is old as soon as
+/// the writer has room.
+fn hand_over(
+    batcher: &mut Batcher,
+    sender: &mpsc::Sender<Batch>,
+    message: &BorrowedMessage<'_>,
+) -> Result<(), WriterGone> {
+    if let Some(before) = batcher.push(message) {
+        sender.blocking_send(before).map_err(|_| WriterGone)?;
+    }
+    if batcher.is_full() {
+        if let Some(batch) = batcher.take() {
+            sender.blocking_send(batch).map_err(|_| WriterGone)?;
+        }
+    } else if batcher.is_due() {
+        offer(batcher, sender)?;
+    }
+    Ok(())
+}
+
+/// Hands over what a lane has collected, if its writer has room; whether nothing is left.
+fn offer(batcher: &mut Batcher, sender: &mpsc::Sender<Batch>) -> Result<bool, WriterGone> {
+    match sender.try_reserve() {
+        Ok(permit) => {
+            if let Some(batch) = batcher.take() {
+                permit.send(batch);
+            }
+            Ok(true)
+        }
+        Err(mpsc::error::TrySendError::Full(())) => Ok(batcher.is_empty()),
+        Err(mpsc::error::TrySendError::Closed(())) => Err(WriterGone),
+    }
+}
+
+/// Offers what every lane has collected; whether nothing is left.
+fn flush(lanes: &mut HashMap<PartitionKey, (Batcher, i64, mpsc::Sender<Batch>)>) -> Result<bool, WriterGone> {
+    let mut all = true;
+    for (batcher, _, sender) in lanes.values_mut() {
+        all &= offer(batcher, sender)?;
+    }
+    Ok(all)
 }

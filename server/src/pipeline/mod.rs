@@ -14,4 +14,4 @@ pub use status::{Status, StatusHandle, StatusWriter, channel};
 pub use supervisor::{Pipeline, Progress};
 
 /// How many batches may wait between the consumer and a writer.
-const BATCHES_IN_FLIGHT: usize = 3;
+const BATCHES_IN_FLIGHT: usize = 2;

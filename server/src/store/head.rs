@@ -53,20 +53,24 @@ impl Store {
         if since > seq {
             return Ok(ChangesSince::Gone);
         }
-        let reaches: bool =
-            sqlx::query_scalar("select $1 = $2 or exists (select from change_log where seq between $1 and $1 + 1)")
-                .bind(since)
-                .bind(seq)
-                .fetch_one(&mut *tx)
-                .await?;
+        let reaches: bool = sqlx::query_scalar(
+            "select $1 = $2 or exists (select from change_log where $1 + 1 between first_seq and last_seq)",
+        )
+        .bind(since)
+        .bind(seq)
+        .fetch_one(&mut *tx)
+        .await?;
         if !reaches {
             return Ok(ChangesSince::Gone);
         }
         let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
         let rows = sqlx::query(
             "select symbol, time, max(event_time) as event_time, max(committed_at) as committed_at
-             from change_log join symbol using (symbol_id)
-             where seq > $1 and symbol = any($2) and outcome <> 'l'
+             from change_log
+             cross join lateral unnest(symbol_ids, times, event_times, outcomes) with ordinality
+                as change (symbol_id, time, event_time, outcome, place)
+             join symbol using (symbol_id)
+             where last_seq > $1 and first_seq + place - 1 > $1 and symbol = any($2) and outcome <> 'l'
              group by symbol, time order by time, symbol limit $3 + 1",
         )
         .bind(since)

@@ -228,24 +228,28 @@ impl RowWriter<'_> {
         if count == 0 {
             return Ok(head);
         }
-        let mut buffer = CopyBuffer::with_capacity(effect.log.len() * 128);
-        for (line, seq) in effect.log.iter().zip(head - count + 1..) {
-            buffer.row(11);
-            buffer.int8(seq);
-            buffer.int2(self.state.topic_id);
-            buffer.int4(self.state.partition);
-            buffer.int8(line.offset);
-            buffer.int8(line.record_id);
-            buffer.int4(self.symbol_id(&line.symbol)?);
-            buffer.timestamptz(line.time);
-            buffer.timestamptz(line.event_time);
-            buffer.timestamptz(committed_at);
-            buffer.char(line.op);
-            buffer.char(line.outcome);
-        }
-        let columns = "seq, topic_id, partition, \"offset\", record_id, symbol_id, time, event_time, committed_at, op, \
-             outcome";
-        copy(tx, &format!("copy change_log ({columns}) from stdin (format binary)"), buffer).await?;
+        let lines = &effect.log;
+        let symbol_ids = lines.iter().map(|line| self.symbol_id(&line.symbol)).collect::<Result<Vec<_>, _>>()?;
+        sqlx::query(
+            "insert into change_log (first_seq, last_seq, topic_id, partition, incarnation, committed_at, offsets,
+                record_ids, symbol_ids, times, event_times, ops, outcomes)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind(head - count + 1)
+        .bind(head)
+        .bind(self.state.topic_id)
+        .bind(self.state.partition)
+        .bind(self.state.incarnation)
+        .bind(committed_at)
+        .bind(lines.iter().map(|line| line.offset).collect::<Vec<_>>())
+        .bind(lines.iter().map(|line| line.record_id).collect::<Vec<_>>())
+        .bind(symbol_ids)
+        .bind(lines.iter().map(|line| line.time).collect::<Vec<_>>())
+        .bind(lines.iter().map(|line| line.event_time).collect::<Vec<_>>())
+        .bind(lines.iter().map(|line| line.op.cast_signed()).collect::<Vec<i8>>())
+        .bind(lines.iter().map(|line| line.outcome.cast_signed()).collect::<Vec<i8>>())
+        .execute(&mut **tx)
+        .await?;
         Ok(head)
     }
 
@@ -295,17 +299,19 @@ impl RowWriter<'_> {
         .await?;
         let head = take_seq(tx, gone).await?;
         sqlx::query(
-            "insert into change_log (seq, topic_id, partition, \"offset\", record_id, symbol_id, time, event_time,
-                committed_at, op, outcome)
-             select $1 + row_number() over (order by record_id), $2, $3, $4, record_id, symbol_id, time, $5, $6, 'd', 'd'
-             from truncated",
+            "insert into change_log (first_seq, last_seq, topic_id, partition, incarnation, committed_at, offsets,
+                record_ids, symbol_ids, times, event_times, ops, outcomes)
+             select $1 - count(*) + 1, $1, $2, $3, $4, $5, array_agg($6), array_agg(record_id), array_agg(symbol_id),
+                array_agg(time), array_agg($7), array_agg('d'::\"char\"), array_agg('d'::\"char\")
+             from truncated having count(*) > 0",
         )
-        .bind(head - gone)
+        .bind(head)
         .bind(self.state.topic_id)
         .bind(self.state.partition)
+        .bind(self.state.incarnation)
+        .bind(committed_at)
         .bind(offset)
         .bind(event_time)
-        .bind(committed_at)
         .execute(&mut **tx)
         .await?;
         Ok(head)
