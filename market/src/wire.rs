@@ -161,6 +161,17 @@ pub struct LatestBar {
 mod tests {
     use super::*;
 
+    fn bar() -> Bar {
+        Bar {
+            time: "2024-01-16T14:31:00Z".parse().unwrap(),
+            open: "153.42".parse().unwrap(),
+            high: "153.50".parse().unwrap(),
+            low: "153.27".parse().unwrap(),
+            close: "153.36".parse().unwrap(),
+            volume: 18250,
+        }
+    }
+
     #[test]
     fn a_subscription_needs_only_its_symbols() {
         let message: ClientMessage = serde_json::from_str(r#"{"type":"sub","symbols":["AMZN"]}"#).unwrap();
@@ -178,14 +189,7 @@ mod tests {
 
     #[test]
     fn a_delta_reads_as_documented() {
-        let bar = Bar {
-            time: "2024-01-16T14:31:00Z".parse().unwrap(),
-            open: "153.42".parse().unwrap(),
-            high: "153.50".parse().unwrap(),
-            low: "153.27".parse().unwrap(),
-            close: "153.36".parse().unwrap(),
-            volume: 18250,
-        };
+        let bar = bar();
         let at: DateTime<Utc> = "2024-01-16T14:32:00.25Z".parse().unwrap();
         let delta = ServerMessage::Delta {
             symbol: "AMZN".parse().unwrap(),
@@ -204,14 +208,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_of_one_bar_has_no_deviation_and_reads_back() {
-        let bar = Bar {
-            time: "2024-01-16T14:31:00Z".parse().unwrap(),
-            open: "153.42".parse().unwrap(),
-            high: "153.50".parse().unwrap(),
-            low: "153.27".parse().unwrap(),
-            close: "153.36".parse().unwrap(),
-            volume: 18250,
-        };
+        let bar = bar();
         let stats = Stats::of(&[bar]);
         assert_eq!(stats.unwrap().stddev, None);
         let snap = ServerMessage::Snap {

@@ -133,7 +133,8 @@ struct Key {
     deleted_at_offset: Option<i64>,
 }
 
-fn op_code(op: Op) -> u8 {
+/// The letter of an operation, as the tables keep it.
+pub(super) fn op_code(op: Op) -> u8 {
     match op {
         Op::Create => b'c',
         Op::Update => b'u',

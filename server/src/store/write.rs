@@ -3,7 +3,7 @@
 use super::{
     Batch, Item, PartitionState,
     copy::CopyBuffer,
-    fold::{Effect, Refused, RefusedReason, Upsert},
+    fold::{Effect, Refused, RefusedReason, Upsert, op_code},
 };
 use cdc::Version;
 use chrono::{DateTime, Utc};
@@ -169,12 +169,7 @@ impl RowWriter<'_> {
         buffer.int4(self.state.incarnation);
         buffer.int4(self.state.partition);
         buffer.int8(upsert.offset);
-        buffer.char(match upsert.op {
-            cdc::Op::Create => b'c',
-            cdc::Op::Update => b'u',
-            cdc::Op::Read => b'r',
-            cdc::Op::Delete => b'd',
-        });
+        buffer.char(op_code(upsert.op));
         match upsert.source_at {
             Some(at) => buffer.timestamptz(at),
             None => buffer.null(),
