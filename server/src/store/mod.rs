@@ -1,6 +1,7 @@
 //! All SQL lives here, and nothing but SQL: what the rows mean is decided by `cdc`, `quality` and `pipeline`.
 
 mod apply;
+mod audit;
 mod copy;
 mod dictionary;
 mod fold;
@@ -10,6 +11,7 @@ mod read;
 mod write;
 
 pub use apply::{ApplyError, Batch, Committed, IsSimulated, Writer};
+pub use audit::{AuditEntry, AuditOutcome, AuditRow, append_audit};
 pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
 pub use head::{ChangedCandle, ChangesSince, Head};
 pub use partition::{FeedPosition, PartitionKey, PartitionState};
