@@ -2,12 +2,14 @@
 //!
 //! `command` is what the binary does, `config` what it can be told, `application` the running whole; `pipeline` consumes and writes, `store` holds all
 //! SQL, `feed` pushes to sockets, `http` answers requests, `embedded` is the stack of `demo`, `source` writes into
-//! source databases, `telemetry` is logs and metrics.
+//! source databases, `telemetry` is logs and metrics, `failpoint` is where the chaos harness
+//! strikes.
 
 pub mod application;
 pub mod command;
 pub mod config;
 pub mod embedded;
+pub mod failpoint;
 pub mod feed;
 pub mod http;
 pub mod pipeline;

@@ -6,6 +6,7 @@ use super::{
     consumer::{Reader, ReaderEnd},
 };
 use crate::{
+    failpoint::{self, Place},
     feed::Publisher,
     store::{ApplyError, Batch, Committed, IsSimulated, PartitionKey, Store, Writer},
 };
@@ -158,6 +159,7 @@ impl Pipeline {
             self.progress.send_modify(|progress| {
                 progress.insert(writer.key().clone(), batch.next_offset);
             });
+            failpoint::pass(Place::AfterPublish);
             reader.hint(writer.key(), batch.next_offset);
         }
         Ok(())

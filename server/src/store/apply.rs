@@ -5,6 +5,7 @@ use super::{
     fold::{Effect, Stored, fold},
     write::RowWriter,
 };
+use crate::failpoint::{self, Place};
 use cdc::{KeyState, Position, SourceIdent, Version};
 use chrono::{DateTime, Utc};
 use market::Symbol;
@@ -159,6 +160,7 @@ impl Writer {
         batch: &Batch,
         watermark: i64,
     ) -> Result<Committed, ApplyError> {
+        failpoint::pass(Place::BeforeTransaction);
         let mut tx = connection.begin().await?;
         let committed_at = Utc::now();
         let stored = read_stored(&mut tx, self.state.topic_id, &batch.items, watermark, &mut self.symbols).await?;
@@ -199,7 +201,9 @@ impl Writer {
         } else {
             write.log(&mut tx, &effect, committed_at).await?
         };
+        failpoint::pass(Place::BeforeCommit);
         tx.commit().await?;
+        failpoint::pass(Place::AfterCommit);
 
         self.symbol_ids.extend(new_symbols);
         self.state.epochs = epochs;
