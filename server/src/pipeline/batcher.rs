@@ -1,9 +1,10 @@
 //! Turns the records of one partition into batches: decode, check, collect.
 
-use crate::store::{Batch, Item, Refused, RefusedReason, Upsert};
-use cdc::{Decoded, Decoder, Op, RawRecord};
-use chrono::{DateTime, TimeDelta, Utc};
-use quality::{Limits, RuleSet, Verdict, check_row};
+use super::understand::{encode_headers, limits_at, understand};
+use crate::store::{Batch, Item, Refused, RefusedReason};
+use cdc::{Decoder, RawRecord};
+use chrono::Utc;
+use quality::Limits;
 use rdkafka::{
     Message, Timestamp,
     message::{BorrowedMessage, Headers},
@@ -16,9 +17,6 @@ const MAX_RECORDS: usize = 20_000;
 /// … or is this old and the writer is free: a busy writer gets larger batches, which cost it less per record. A quiet
 /// stream is flushed at once.
 const MAX_AGE: Duration = Duration::from_millis(20);
-
-/// How far ahead of our clock a bar may start.
-const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(2);
 
 /// Collects one partition's records.
 pub struct Batcher {
@@ -41,7 +39,7 @@ impl Batcher {
             started: Instant::now(),
             next_offset,
             last_hash: 0,
-            limits: Limits { now: Utc::now(), future_tolerance: FUTURE_TOLERANCE },
+            limits: limits_at(Utc::now()),
         }
     }
 
@@ -103,66 +101,19 @@ impl Batcher {
             key: message.key(),
             value: message.payload(),
         };
-        let change = match self.decoder.decode(&record) {
-            Ok(Decoded::Change(change)) => change,
-            Ok(Decoded::Control(_)) => return Item::Control,
-            Ok(Decoded::Truncate { position, source }) => {
-                let event_time = source.committed_at.unwrap_or_else(|| self.arrival(timestamp_ms));
-                return Item::Truncate { offset, position, event_time };
-            }
-            Err(error) => return refuse(message, timestamp_ms, RefusedReason::Decode(error)),
-        };
-        let event_time = change.event_time(self.arrival(timestamp_ms));
-        let (Some(row), Some(position)) = (&change.after, change.position) else {
-            let (record_id, position) = (change.record_id, change.position);
-            return Item::Delete { offset, record_id, position, event_time };
-        };
-        if change.op == Op::Delete {
-            return Item::Delete { offset, record_id: change.record_id, position: Some(position), event_time };
-        }
-        let rules = match check_row(row, &self.limits) {
-            Verdict::Accepted => RuleSet::default(),
-            Verdict::Tagged(violations) => violations.iter().map(|violation| violation.rule).collect(),
-            Verdict::Rejected(violations) => return refuse(message, timestamp_ms, RefusedReason::Rules(violations)),
-        };
-        let Some((symbol, bar)) = row.bar() else {
-            // The completeness and symbol rules are critical: a row that passed them is a bar.
-            return refuse(message, timestamp_ms, RefusedReason::Rules(Vec::new()));
-        };
-        Item::Upsert(Upsert {
-            offset,
-            record_id: change.record_id,
-            op: change.op,
-            symbol,
-            bar,
-            position,
-            event_time,
-            source_at: change.source.committed_at,
-            rules,
-        })
-    }
-
-    fn arrival(&self, timestamp_ms: Option<i64>) -> DateTime<Utc> {
-        timestamp_ms.and_then(DateTime::from_timestamp_millis).unwrap_or(self.limits.now)
+        understand(&mut self.decoder, &record, &self.limits)
+            .unwrap_or_else(|reason| refuse(message, timestamp_ms, reason))
     }
 }
 
 fn refuse(message: &BorrowedMessage<'_>, timestamp_ms: Option<i64>, reason: RefusedReason) -> Item {
-    let headers: Vec<(&str, Option<String>)> = message
-        .headers()
-        .map(|headers| {
-            headers
-                .iter()
-                .map(|header| (header.key, header.value.map(|value| String::from_utf8_lossy(value).into_owned())))
-                .collect()
-        })
-        .unwrap_or_default();
+    let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
     Item::Refused(Box::new(Refused {
         offset: message.offset(),
         timestamp_ms,
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        headers: serde_json::to_vec(&headers).unwrap_or_else(|_| b"[]".to_vec()),
+        headers: encode_headers(headers),
         reason,
     }))
 }

@@ -8,10 +8,12 @@ mod batcher;
 mod consumer;
 mod status;
 mod supervisor;
+mod understand;
 
 pub use consumer::ConsumerConfig;
 pub use status::{Status, StatusHandle, StatusWriter, channel};
 pub use supervisor::{Pipeline, Progress};
+pub use understand::{encode_headers, limits_at, understand};
 
 /// How many batches may wait between the consumer and a writer.
 const BATCHES_IN_FLIGHT: usize = 2;
