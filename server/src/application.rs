@@ -4,7 +4,7 @@ use crate::{
     config::WebConfig,
     feed::{Feed, Hub, Publisher, pulse},
     http::{self, AppState},
-    pipeline::{self, ConsumerConfig, Pipeline, Progress},
+    pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress},
     store::{IsSimulated, Store},
     telemetry,
 };
@@ -45,6 +45,8 @@ pub async fn bind(web: &WebConfig) -> anyhow::Result<TcpListener> {
 pub struct Running {
     /// Where the pipeline is, for a feed that paces itself.
     pub progress: Progress,
+    /// Pauses, resumes and drains the pipeline.
+    pub controls: Controls,
     pub address: SocketAddr,
     tasks: TaskTracker,
     sockets: TaskTracker,
@@ -61,6 +63,7 @@ impl Application {
         let hub = Hub::default();
         let publisher = Publisher::new(hub.clone());
         let (status_writer, status) = pipeline::channel();
+        let controls = Controls::default();
         let (progress_sender, progress) = watch::channel(HashMap::new());
         let tasks = TaskTracker::new();
         let sockets = TaskTracker::new();
@@ -72,6 +75,7 @@ impl Application {
             store: self.store.clone(),
             publisher,
             status: status_writer,
+            controls: controls.clone(),
             progress: progress_sender,
             is_simulated: self.is_simulated,
         };
@@ -91,7 +95,7 @@ impl Application {
             .site_pkg_dir("pkg")
             .site_addr(address)
             .build();
-        let service = http::router(AppState::new(feed, options, self.metrics))
+        let service = http::router(AppState::new(feed, options, self.metrics, controls.clone()))
             .into_make_service_with_connect_info::<SocketAddr>();
         let stop = shutdown.clone();
         tasks.spawn(async move {
@@ -100,7 +104,7 @@ impl Application {
                 tracing::error!(%error, "HTTP server ended");
             }
         });
-        Ok(Running { progress, address, tasks, sockets, shutdown })
+        Ok(Running { progress, controls, address, tasks, sockets, shutdown })
     }
 }
 

@@ -55,7 +55,8 @@ pub async fn livez() -> &'static str {
     "alive\n"
 }
 
-/// Whether Postgres answers and the pipeline runs. A paused pipeline is ready: somebody, or the flood guard, decided so.
+/// Whether Postgres answers and the pipeline runs. A pipeline of which a
+/// part is paused, by an operator or by the flood guard, is not ready: its data falls behind.
 #[utoipa::path(get, path = "/readyz", tag = TAG, operation_id = "readyz", responses(
     (status = 200, description = "Ready", body = Readiness),
     (status = 503, description = "Not ready; each dependency says why", body = Readiness),
@@ -84,9 +85,9 @@ fn pipeline(status: &StatusHandle) -> Dependency {
     let status = status.borrow();
     let (state, ready) = match status.state {
         PipeState::Starting => ("starting", false),
-        PipeState::Running => ("running", true),
+        PipeState::Running => ("running", status.partitions.iter().all(|partition| partition.state.is_working())),
         PipeState::Retrying => ("retrying", false),
-        PipeState::Paused => ("paused", true),
+        PipeState::Paused => ("paused", false),
         PipeState::Stopped => ("stopped", false),
     };
     Dependency { name: "pipeline", ready, state, reason: status.message.clone(), since: Some(status.since) }

@@ -1,7 +1,7 @@
 //! What handlers share.
 
 use super::{Catalogue, Replays};
-use crate::{feed::Feed, store::Store};
+use crate::{feed::Feed, pipeline::Controls, store::Store};
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -13,14 +13,16 @@ pub struct AppState {
     pub feed: Feed,
     pub leptos_options: LeptosOptions,
     pub metrics: PrometheusHandle,
+    /// Pauses, resumes and drains the pipeline of this process.
+    pub controls: Controls,
     pub catalogue: Catalogue,
     pub replays: Replays,
 }
 
 impl AppState {
-    pub fn new(feed: Feed, leptos_options: LeptosOptions, metrics: PrometheusHandle) -> Self {
+    pub fn new(feed: Feed, leptos_options: LeptosOptions, metrics: PrometheusHandle, controls: Controls) -> Self {
         let catalogue = Catalogue::new(feed.store.clone());
-        Self { feed, leptos_options, metrics, catalogue, replays: Replays::default() }
+        Self { feed, leptos_options, metrics, controls, catalogue, replays: Replays::default() }
     }
 }
 

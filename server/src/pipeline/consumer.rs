@@ -2,7 +2,6 @@
 
 use super::{StatusWriter, batcher::Batcher, batcher::record_hash};
 use crate::store::{Batch, PartitionKey};
-use market::wire::PipeState;
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
@@ -46,21 +45,20 @@ pub struct Context {
 
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
-        let lags = statistics
-            .topics
-            .values()
-            .flat_map(|topic| topic.partitions.iter())
-            .filter(|(partition, _)| **partition >= 0)
-            .map(|(_, partition)| partition.consumer_lag);
-        let known: Vec<i64> = lags.filter(|lag| *lag >= 0).collect();
-        if !known.is_empty() {
-            self.status.lag(known.iter().sum());
+        let mut ends = HashMap::new();
+        for (name, topic) in statistics.topics {
+            for (partition, known) in topic.partitions {
+                if partition >= 0 && known.ls_offset >= 0 {
+                    ends.insert(PartitionKey { topic: name.clone(), partition }, known.ls_offset);
+                }
+            }
         }
+        self.status.ends(&ends);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.status.enter(PipeState::Retrying, Some(format!("Kafka does not answer ({reason}); trying again")));
+            self.status.trouble(Some(format!("Kafka does not answer ({reason}); trying again")));
         }
         tracing::warn!(%error, reason, "kafka");
     }
@@ -152,7 +150,7 @@ impl Reader {
             assignment.add_partition_offset(&key.topic, key.partition, Offset::Offset(*offset))?;
         }
         self.consumer.assign(&assignment)?;
-        self.status.enter(PipeState::Running, None);
+        self.status.trouble(None);
         // The key is rebuilt only when the partition changes between two records.
         let mut current: Option<PartitionKey> = None;
         // How long the poll may wait: not at all while records have been collected and may be complete.
@@ -179,8 +177,7 @@ impl Reader {
                         | RDKafkaErrorCode::UnknownTopic,
                     ) => break ReaderEnd::Restart(error.to_string()),
                     _ => {
-                        self.status
-                            .enter(PipeState::Retrying, Some(format!("Kafka does not answer ({error}); trying again")));
+                        self.status.trouble(Some(format!("Kafka does not answer ({error}); trying again")));
                         continue;
                     }
                 },
@@ -191,7 +188,7 @@ impl Reader {
                 current = Some(PartitionKey { topic: message.topic().to_owned(), partition: message.partition() });
             }
             let Some((batcher, _, sender)) = current.as_ref().and_then(|key| lanes.get_mut(key)) else { continue };
-            self.status.enter(PipeState::Running, None);
+            self.status.trouble(None);
             patience = Duration::ZERO;
             if hand_over(batcher, sender, &message).is_err() {
                 break ReaderEnd::Restart("a writer stopped".into());

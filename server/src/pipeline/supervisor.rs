@@ -1,7 +1,7 @@
 //! Starts the pipeline, keeps it running, and starts it again from what Postgres says when something broke.
 
 use super::{
-    BATCHES_IN_FLIGHT, ConsumerConfig, StatusWriter,
+    BATCHES_IN_FLIGHT, ConsumerConfig, Controls, PartitionState, Phase, StatusWriter,
     batcher::Batcher,
     consumer::{Reader, ReaderEnd},
 };
@@ -10,7 +10,6 @@ use crate::{
     feed::Publisher,
     store::{ApplyError, Batch, Committed, IsSimulated, PartitionKey, Store, Writer},
 };
-use market::wire::PipeState;
 use rand::Rng;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
@@ -28,6 +27,7 @@ pub struct Pipeline {
     pub store: Store,
     pub publisher: Publisher,
     pub status: StatusWriter,
+    pub controls: Controls,
     pub progress: watch::Sender<HashMap<PartitionKey, i64>>,
     pub is_simulated: IsSimulated,
 }
@@ -63,7 +63,7 @@ impl Pipeline {
                         pause = RETRY.0;
                     }
                     tracing::warn!(%interruption, "pipeline interrupted; trying again");
-                    pipeline.status.enter(PipeState::Retrying, Some(format!("{interruption}; trying again")));
+                    pipeline.status.trouble(Some(format!("{interruption}; trying again")));
                     let jittered = pause.mul_f64(rand::rng().random_range(0.5..=1.0));
                     tokio::select! {
                         () = tokio::time::sleep(jittered) => {}
@@ -73,7 +73,7 @@ impl Pipeline {
                 }
             }
         }
-        pipeline.status.enter(PipeState::Stopped, None);
+        pipeline.status.enter(Phase::Ended);
     }
 
     async fn attempt(self: Arc<Self>, shutdown: &CancellationToken) -> Result<(), Interruption> {
@@ -101,6 +101,11 @@ impl Pipeline {
                 let state = writer.state();
                 let next_offset = state.next_offset;
                 tracing::info!(partition = %key, next_offset, incarnation = state.incarnation, "consuming");
+                self.status.partition(&key, |partition| {
+                    partition.incarnation = state.incarnation;
+                    partition.next_offset = next_offset;
+                    partition.enter(PartitionState::Running, None);
+                });
                 self.progress.send_modify(|progress| {
                     progress.insert(key.clone(), next_offset);
                 });
@@ -109,6 +114,7 @@ impl Pipeline {
                 writers.spawn(self.clone().write(writer, receiver, reader.clone(), attempt.clone()));
             }
         }
+        self.status.enter(Phase::Assigned);
         let consumer = {
             let (reader, attempt) = (reader.clone(), attempt.clone());
             tokio::task::spawn_blocking(move || reader.run(lanes, &attempt))
@@ -155,7 +161,7 @@ impl Pipeline {
             } else {
                 self.publisher.reset();
             }
-            self.status.consumed(records);
+            self.status.consumed(writer.key(), records, batch.next_offset);
             self.progress.send_modify(|progress| {
                 progress.insert(writer.key().clone(), batch.next_offset);
             });
@@ -188,7 +194,7 @@ impl Pipeline {
             let error = match result {
                 Ok(committed) => {
                     if failed {
-                        self.status.enter(PipeState::Running, None);
+                        self.status.trouble(None);
                     }
                     return Ok(Some(Some(committed)));
                 }
@@ -197,7 +203,7 @@ impl Pipeline {
             };
             failed = true;
             tracing::warn!(%error, partition = %writer.key(), "batch not written; trying again");
-            self.status.enter(PipeState::Retrying, Some(format!("Postgres: {error}; trying again")));
+            self.status.trouble(Some(format!("Postgres: {error}; trying again")));
             metrics::counter!("stockstream_write_retries_total").increment(1);
             tokio::select! {
                 () = tokio::time::sleep(pause.mul_f64(rand::rng().random_range(0.5..=1.0))) => {}

@@ -3,9 +3,13 @@
 use crate::site::{SCRIPT, Site};
 use axum::http::{Method, StatusCode, header};
 use chrono::{DateTime, Utc};
-use market::wire::PipeState;
 use serde_json::{Value, json};
-use server::{embedded::Postgres, http::PageBackend};
+use server::{
+    embedded::Postgres,
+    http::PageBackend,
+    pipeline::{PartitionState, Phase},
+    store::PartitionKey,
+};
 use std::collections::BTreeSet;
 
 #[tokio::test]
@@ -72,10 +76,23 @@ async fn readiness_names_what_is_missing() {
     assert_eq!(body["dependencies"][0]["ready"], true);
     assert_eq!(body["dependencies"][1]["state"], "starting");
 
-    site.pipeline.enter(PipeState::Running, None);
+    site.pipeline.enter(Phase::Assigned);
     assert_eq!(site.get("/readyz").await.ok::<Value>()["ready"], true);
 
-    site.pipeline.enter(PipeState::Retrying, Some("Kafka does not answer".to_owned()));
+    let key = PartitionKey { topic: "t".to_owned(), partition: 0 };
+    for state in [PartitionState::PausedByFloodGuard, PartitionState::PausedByOperator, PartitionState::Drained] {
+        site.pipeline.partition(&PartitionKey { partition: 1, ..key.clone() }, |other| {
+            other.enter(PartitionState::Running, None);
+        });
+        site.pipeline.partition(&key, |partition| partition.enter(state, Some("100 in a row".to_owned())));
+        let answer = site.get("/readyz").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{state:?} is not ready");
+        assert_eq!(answer.json::<Value>()["dependencies"][1]["reason"], "t[0]: 100 in a row");
+    }
+    site.pipeline.forget(&key);
+    assert_eq!(site.get("/readyz").await.ok::<Value>()["ready"], true);
+
+    site.pipeline.trouble(Some("Kafka does not answer".to_owned()));
     let answer = site.get("/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     let body: Value = answer.json();
@@ -90,7 +107,7 @@ async fn without_a_database_the_api_says_503_and_pages_still_answer() {
     let directory = tempfile::tempdir().unwrap();
     let postgres = Postgres::start(directory.path()).await.unwrap();
     let site = Site::on(&postgres.url()).await;
-    site.pipeline.enter(PipeState::Running, None);
+    site.pipeline.enter(Phase::Assigned);
     site.fill("AMZN", 2).await;
     site.get("/readyz").await.ok::<Value>();
     site.get("/api/v1/latest").await.ok::<Value>();

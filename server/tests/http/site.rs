@@ -120,7 +120,7 @@ impl Site {
             .site_root(files.path().to_str().unwrap())
             .site_pkg_dir("pkg")
             .build();
-        let state = AppState::new(feed, options, METRICS.clone());
+        let state = AppState::new(feed, options, METRICS.clone(), pipeline::Controls::default());
         Self { router: http::router(state.clone()), state, pipeline, _files: files, _shared: None }
     }
 
