@@ -63,9 +63,10 @@ pub enum Snapshot {
     /// Streamed.
     #[default]
     No,
+    /// The first of its table.
     First,
-    /// Neither first nor last, including the edges of one table in a snapshot of several.
     Middle,
+    /// The last of its table: the table is now known completely. A table of one row has only this.
     Last,
     Incremental,
 }

@@ -259,8 +259,8 @@ fn a_snapshot_says_where_it_stands_in_words() {
         ("false", Snapshot::No),
         ("first", Snapshot::First),
         ("true", Snapshot::Middle),
-        ("first_in_data_collection", Snapshot::Middle),
-        ("last_in_data_collection", Snapshot::Middle),
+        ("first_in_data_collection", Snapshot::First),
+        ("last_in_data_collection", Snapshot::Last),
         ("last", Snapshot::Last),
         ("incremental", Snapshot::Incremental),
     ] {

@@ -71,8 +71,8 @@ impl<'de> Lead<'de> {
     pub fn snapshot(&self) -> Snapshot {
         match self.text(SNAPSHOT) {
             None | Some("false") => Snapshot::No,
-            Some("first") => Snapshot::First,
-            Some("last") => Snapshot::Last,
+            Some("first" | "first_in_data_collection") => Snapshot::First,
+            Some("last" | "last_in_data_collection") => Snapshot::Last,
             Some("incremental") => Snapshot::Incremental,
             Some(_) => Snapshot::Middle,
         }

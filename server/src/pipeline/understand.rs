@@ -28,16 +28,17 @@ pub fn understand(decoder: &mut Decoder, record: &RawRecord<'_>, limits: &Limits
         Decoded::Control(_) => return Ok(Item::Control),
         Decoded::Truncate { position, source } => {
             let event_time = source.committed_at.unwrap_or(arrival);
-            return Ok(Item::Truncate { offset, position, event_time });
+            return Ok(Item::Truncate { offset, position, event_time, source_at: source.committed_at });
         }
     };
-    let event_time = change.event_time(arrival);
+    let (event_time, source_at) = (change.event_time(arrival), change.source.committed_at);
     let (Some(row), Some(position)) = (&change.after, change.position) else {
         let (record_id, position) = (change.record_id, change.position);
-        return Ok(Item::Delete { offset, record_id, position, event_time });
+        return Ok(Item::Delete { offset, record_id, position, event_time, source_at });
     };
     if change.op == Op::Delete {
-        return Ok(Item::Delete { offset, record_id: change.record_id, position: Some(position), event_time });
+        let (record_id, position) = (change.record_id, Some(position));
+        return Ok(Item::Delete { offset, record_id, position, event_time, source_at });
     }
     let rules = match check_row(row, limits) {
         Verdict::Accepted => RuleSet::default(),
@@ -54,7 +55,8 @@ pub fn understand(decoder: &mut Decoder, record: &RawRecord<'_>, limits: &Limits
         bar,
         position,
         event_time,
-        source_at: change.source.committed_at,
+        source_at,
+        snapshot: change.source.snapshot,
         rules,
     }))
 }

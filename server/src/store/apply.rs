@@ -175,7 +175,9 @@ impl Writer {
         };
         let effect = fold(&batch.items, stored, &mut version_of);
         let truncate = match batch.items.as_slice() {
-            [Item::Truncate { offset, position, event_time }] => Some((*offset, version_of(*position), *event_time)),
+            [Item::Truncate { offset, position, event_time, .. }] => {
+                Some((*offset, version_of(*position), *event_time))
+            }
             _ => None,
         };
 

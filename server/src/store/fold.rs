@@ -1,7 +1,7 @@
 //! One batch reduced to its net effect, by the two-stage rule: exactly what applying its changes one after the other
 //! would do, in a form that can be written with a few bulk statements.
 
-use cdc::{DecodeError, KeyState, Op, Outcome, Position, Version, judge};
+use cdc::{DecodeError, KeyState, Op, Outcome, Position, Snapshot, Version, judge};
 use chrono::{DateTime, Utc};
 use market::{Bar, Symbol};
 use quality::{RuleSet, Violation};
@@ -16,12 +16,15 @@ pub enum Item {
         record_id: i64,
         position: Option<Position>,
         event_time: DateTime<Utc>,
+        /// When the source committed it, as far as the record says.
+        source_at: Option<DateTime<Utc>>,
     },
     /// The table was emptied. Always the only item of its batch.
     Truncate {
         offset: i64,
         position: Position,
         event_time: DateTime<Utc>,
+        source_at: Option<DateTime<Utc>>,
     },
     Control,
     Refused(Box<Refused>),
@@ -38,6 +41,8 @@ pub struct Upsert {
     pub position: Position,
     pub event_time: DateTime<Utc>,
     pub source_at: Option<DateTime<Utc>>,
+    /// Where in a snapshot it was read, if it was.
+    pub snapshot: Snapshot,
     pub rules: RuleSet,
 }
 
@@ -172,7 +177,7 @@ pub(super) fn fold(
             Item::Upsert(upsert) => {
                 (upsert.record_id, upsert.offset, Some(upsert.position), upsert.event_time, Some(upsert))
             }
-            Item::Delete { offset, record_id, position, event_time } => {
+            Item::Delete { offset, record_id, position, event_time, .. } => {
                 (*record_id, *offset, *position, *event_time, None)
             }
         };

@@ -1,7 +1,7 @@
 //! One transaction per batch: what the bulk statements leave behind equals what one change after the other would.
 
 use crate::stack::{Database, TOPIC};
-use cdc::{KeyState, Op, Outcome, Position, SourceIdent, Version, judge};
+use cdc::{KeyState, Op, Outcome, Position, Snapshot, SourceIdent, Version, judge};
 use chrono::{DateTime, TimeDelta, Utc};
 use market::{Bar, Symbol};
 use quality::RuleSet;
@@ -30,6 +30,7 @@ fn upsert(offset: i64, record_id: i64, version: i64, event_time: i64, close: Dec
         position: position(version),
         event_time: instant(event_time),
         source_at: None,
+        snapshot: Snapshot::No,
         rules: RuleSet::default(),
     })
 }
@@ -54,7 +55,7 @@ impl Oracle {
     fn apply(&mut self, item: &Item) {
         let (record_id, delete, version, event_time, row, offset) = match item {
             Item::Upsert(u) => (u.record_id, false, Some(u.position.hi), u.event_time, Some(u.bar.close), u.offset),
-            Item::Delete { offset, record_id, position, event_time } => {
+            Item::Delete { offset, record_id, position, event_time, .. } => {
                 (*record_id, true, position.map(|p| p.hi), *event_time, None, *offset)
             }
             other => panic!("{other:?}"),
@@ -98,7 +99,7 @@ async fn bulk_statements_leave_what_one_change_after_the_other_would() {
                 let offset = offset + index;
                 if random.random_bool(0.2) {
                     let position = random.random_bool(0.8).then(|| position(version));
-                    Item::Delete { offset, record_id, position, event_time: instant(event_time) }
+                    Item::Delete { offset, record_id, position, event_time: instant(event_time), source_at: None }
                 } else {
                     let close = Decimal::new(random.random_range(1..1_000_000_000), random.random_range(0..9));
                     upsert(offset, record_id, version, event_time, close, random.random_range(0..390))
