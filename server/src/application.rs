@@ -5,14 +5,14 @@ use crate::{
     feed::{Feed, Hub, Publisher, pulse},
     http::{self, AppState},
     pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress},
-    store::{IsSimulated, Store},
+    store::{IsSimulated, SchemaError, Store},
     telemetry,
 };
 use leptos::config::LeptosOptions;
 use market::wire::SourceKind;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long an orderly end may take.
@@ -48,6 +48,7 @@ pub struct Running {
     /// Pauses, resumes and drains the pipeline.
     pub controls: Controls,
     pub address: SocketAddr,
+    pipeline: JoinHandle<Result<(), SchemaError>>,
     tasks: TaskTracker,
     sockets: TaskTracker,
     shutdown: CancellationToken,
@@ -79,7 +80,14 @@ impl Application {
             progress: progress_sender,
             is_simulated: self.is_simulated,
         };
-        tasks.spawn(pipeline.run(shutdown.clone()));
+        let stop = shutdown.clone();
+        let pipeline = tasks.spawn(async move {
+            let end = pipeline.run(stop.clone()).await;
+            if end.is_err() {
+                stop.cancel(); // this program has no business on this database
+            }
+            end
+        });
         let feed = Feed {
             hub,
             store: self.store,
@@ -104,7 +112,7 @@ impl Application {
                 tracing::error!(%error, "HTTP server ended");
             }
         });
-        Ok(Running { progress, controls, address, tasks, sockets, shutdown })
+        Ok(Running { progress, controls, address, pipeline, tasks, sockets, shutdown })
     }
 }
 
@@ -115,7 +123,10 @@ impl Running {
     }
 
     /// Waits for the shutdown and then for the orderly end of everything, at most ten seconds.
-    pub async fn finish(self) {
+    ///
+    /// # Errors
+    /// The pipeline refused the database, and ended everything.
+    pub async fn finish(self) -> anyhow::Result<()> {
         self.shutdown.cancelled().await;
         self.tasks.close();
         self.sockets.close();
@@ -126,5 +137,9 @@ impl Running {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("some tasks did not end within {} s", DRAIN.as_secs());
         }
+        if self.pipeline.is_finished() {
+            self.pipeline.await??;
+        }
+        Ok(())
     }
 }

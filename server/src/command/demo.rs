@@ -87,8 +87,7 @@ async fn with_postgres(
         }
         report(feed.await, &shutdown);
     });
-    running.finish().await;
-    Ok(())
+    running.finish().await
 }
 
 /// A feed that ends by itself has played all that it was given, or failed; the dashboard stays.

@@ -7,12 +7,14 @@ mod serve;
 
 use crate::{
     config::{Cli, Command, ConfigCommand, FeedCommand, Mistakes},
-    http, source, telemetry,
+    http, source,
+    store::SchemaError,
+    telemetry,
 };
 use std::{io::Write, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 
-/// Exit code of a wrong configuration.
+/// Exit code of a wrong configuration, a database of another version included.
 const WRONG_CONFIGURATION: u8 = 2;
 
 /// Runs a command to its end.
@@ -25,7 +27,9 @@ pub fn run(cli: Cli) -> ExitCode {
         }
         Err(Failure::Other(error)) => {
             complain(&format!("error: {error:#}"));
-            ExitCode::FAILURE
+            // A database of another version is a matter of configuration: a restart does not help.
+            let refused = error.downcast_ref::<SchemaError>().is_some_and(SchemaError::is_final);
+            if refused { ExitCode::from(WRONG_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -23,6 +23,5 @@ pub async fn run(config: ServeConfig, shutdown: CancellationToken) -> anyhow::Re
     };
     let running = application.start(shutdown)?;
     tracing::info!("stockstream serves http://{}", running.address);
-    running.finish().await;
-    Ok(())
+    running.finish().await
 }

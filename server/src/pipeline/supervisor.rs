@@ -8,7 +8,7 @@ use super::{
 use crate::{
     failpoint::{self, Place},
     feed::Publisher,
-    store::{ApplyError, Batch, Committed, IsSimulated, PartitionKey, Store, Writer},
+    store::{ApplyError, Batch, Committed, IsSimulated, PartitionKey, SchemaError, Store, Writer},
 };
 use rand::Rng;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -39,8 +39,8 @@ enum Interruption {
     Kafka(#[from] rdkafka::error::KafkaError),
     #[error("Postgres: {0}")]
     Postgres(#[from] sqlx::Error),
-    #[error("Postgres: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     #[error("topic {0} does not exist yet")]
     NoTopic(String),
     #[error("{0}")]
@@ -51,13 +51,20 @@ enum Interruption {
 
 impl Pipeline {
     /// Runs until `shutdown`. Whatever breaks is retried with a jittered, growing pause, and said in the status.
-    pub async fn run(self, shutdown: CancellationToken) {
+    ///
+    /// # Errors
+    /// The database belongs to another version of this program: nothing was written, and trying again cannot help.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), SchemaError> {
         let pipeline = Arc::new(self);
         let mut pause = RETRY.0;
         while !shutdown.is_cancelled() {
             let started = tokio::time::Instant::now();
             match pipeline.clone().attempt(&shutdown).await {
                 Ok(()) => break,
+                Err(Interruption::Schema(refusal)) if refusal.is_final() => {
+                    pipeline.status.enter(Phase::Ended);
+                    return Err(refusal);
+                }
                 Err(interruption) => {
                     if started.elapsed() > RETRY.1 * 2 {
                         pause = RETRY.0;
@@ -74,6 +81,7 @@ impl Pipeline {
             }
         }
         pipeline.status.enter(Phase::Ended);
+        Ok(())
     }
 
     async fn attempt(self: Arc<Self>, shutdown: &CancellationToken) -> Result<(), Interruption> {

@@ -8,6 +8,7 @@ mod fold;
 mod head;
 mod partition;
 mod read;
+mod schema;
 mod write;
 
 pub use apply::{ApplyError, Batch, Committed, IsSimulated, Writer};
@@ -16,6 +17,7 @@ pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
 pub use head::{ChangedCandle, ChangesSince, Head};
 pub use partition::{FeedPosition, PartitionKey, PartitionState};
 pub use read::*;
+pub use schema::SchemaError;
 
 use sqlx::{
     PgPool,
@@ -44,14 +46,6 @@ impl Store {
 
     pub fn pool(&self) -> &PgPool {
         &self.pool
-    }
-
-    /// Brings the schema up to date. sqlx takes an advisory lock for it, so that several instances may start at once.
-    ///
-    /// # Errors
-    /// Postgres does not answer, or a migration that already ran was changed since.
-    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("../migrations").run(&self.pool).await
     }
 
     /// Whether Postgres answers now.

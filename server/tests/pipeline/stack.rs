@@ -102,7 +102,7 @@ impl Server {
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         if let Some(running) = self.running.take() {
-            running.finish().await;
+            running.finish().await.expect("it ends in good order");
         }
     }
 

@@ -1,0 +1,6 @@
+//! The binary as a process among others: upgrades, two starts at once, what it says and to whom.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
+
+mod program;
+mod upgrade;
