@@ -7,12 +7,14 @@
 mod batcher;
 mod consumer;
 mod control;
+mod redrive;
 mod status;
 mod supervisor;
 mod understand;
 
 pub use consumer::ConsumerConfig;
 pub use control::{Controls, Desired, Wish};
+pub use redrive::redrive;
 pub use status::{PartitionState, PartitionStatus, Phase, Status, StatusHandle, StatusWriter, channel};
 pub use supervisor::{Pipeline, Progress};
 pub use understand::{encode_headers, limits_at, understand};

@@ -68,7 +68,7 @@ pub struct Writer {
 
 /// Tables that have just been filled have no statistics yet: the planner is told to look rows up by key. What it then has
 /// to scan looks so dear to it that it would compile each statement first, for longer than the statement runs.
-const SESSION: &str = "set jit = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
+pub(super) const SESSION: &str = "set jit = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
      create temporary table incoming (like stock) on commit delete rows";
 
 impl Writer {
@@ -285,7 +285,7 @@ fn is_unique_violation(error: &sqlx::Error) -> bool {
 
 /// What the store knows of the batch's keys. Keys above the watermark are new and not looked up. Symbols are resolved
 /// here and not by a join, which a planner without statistics could begin at the wrong end.
-async fn read_stored(
+pub(super) async fn read_stored(
     tx: &mut Transaction<'_, Postgres>,
     topic_id: i16,
     items: &[Item],

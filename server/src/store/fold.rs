@@ -30,6 +30,18 @@ pub enum Item {
     Refused(Box<Refused>),
 }
 
+impl Item {
+    /// Its place in the source's log, if it has one.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Upsert(upsert) => Some(upsert.position),
+            Self::Delete { position, .. } => *position,
+            Self::Truncate { position, .. } => Some(*position),
+            Self::Control | Self::Refused(_) => None,
+        }
+    }
+}
+
 /// A row to stand, with its provenance.
 #[derive(Clone, Debug)]
 pub struct Upsert {

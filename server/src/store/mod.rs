@@ -7,7 +7,9 @@ mod dictionary;
 mod fold;
 mod head;
 mod partition;
+mod quarantine;
 mod read;
+mod redrive;
 mod schema;
 mod write;
 
@@ -16,7 +18,11 @@ pub use audit::{AuditEntry, AuditOutcome, AuditRow, append_audit};
 pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
 pub use head::{ChangedCandle, ChangesSince, Head};
 pub use partition::{FeedPosition, PartitionKey, PartitionState};
+pub use quarantine::{
+    QuarantineFilter, QuarantinePlace, QuarantinedBytes, QuarantinedRecord, RecordId, Resolution, ResolutionState,
+};
 pub use read::*;
+pub use redrive::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand};
 pub use schema::SchemaError;
 
 use sqlx::{

@@ -235,7 +235,7 @@ async fn read_bars(connection: &mut PgConnection, query: &BarsQuery) -> Result<V
         .await
 }
 
-async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ReadError> {
+pub(super) async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ReadError> {
     match tokio::time::timeout(READ_TIMEOUT, answer).await {
         Ok(result) => Ok(result?),
         Err(_elapsed) => Err(ReadError::Timeout),

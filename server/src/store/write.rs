@@ -3,7 +3,7 @@
 use super::{
     Batch, Item, PartitionState,
     copy::CopyBuffer,
-    fold::{Effect, Refused, RefusedReason, Upsert, op_code},
+    fold::{Effect, RefusedReason, Upsert, op_code},
 };
 use cdc::Version;
 use chrono::{DateTime, Utc};
@@ -186,7 +186,7 @@ impl RowWriter<'_> {
             _ => None,
         });
         for record in refused {
-            let (stage, codes, reason) = reasons(record);
+            let (stage, codes, reason) = reasons(&record.reason);
             sqlx::query(
                 "insert into quarantine (topic_id, incarnation, partition, \"offset\", received_at, timestamp_ms, key,
                     value, headers, stage, codes, reason, rule_version)
@@ -314,8 +314,8 @@ impl RowWriter<'_> {
 }
 
 /// Stage, codes and text of a refusal, as the quarantine keeps them.
-fn reasons(record: &Refused) -> (&'static str, Vec<&'static str>, String) {
-    match &record.reason {
+pub(super) fn reasons(reason: &RefusedReason) -> (&'static str, Vec<&'static str>, String) {
+    match reason {
         RefusedReason::Decode(error) => ("decode", vec![error.code()], error.to_string()),
         RefusedReason::Rules(violations) => {
             let mut worst_first: Vec<_> = violations.iter().collect();

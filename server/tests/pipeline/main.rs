@@ -3,5 +3,6 @@
 mod apply;
 mod live;
 mod records;
+mod redrive;
 mod stack;
 mod stream;

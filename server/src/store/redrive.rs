@@ -1,0 +1,622 @@
+//! Gives refused records another chance: through the same two-stage rule, at the place in the order that they had.
+//!
+//! A redrive runs beside a live writer. It locks the partition's offset row, so that the two take turns; it looks every
+//! key up, for it has no watermark; and when it changed anything it raises the fence, so that the writer, whose memory
+//! of the partition is now wrong, opens the partition anew.
+
+use super::{
+    AuditEntry, AuditOutcome, Batch, IsSimulated, Item, PartitionKey, PartitionState, ReadError, RecordId,
+    RefusedReason, ResolutionState, Store, append_audit,
+    apply::{SESSION, read_stored},
+    dictionary,
+    fold::fold,
+    write::{RowWriter, reasons},
+};
+use cdc::{EpochBook, RawRecord, Version};
+use chrono::{DateTime, Utc};
+use market::Symbol;
+use quality::RULE_VERSION;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
+use std::collections::{BTreeMap, HashMap};
+use utoipa::ToSchema;
+
+/// After so many refused redrives a record is left alone, unless forced.
+const MAX_ATTEMPTS: i32 = 3;
+/// Records in one transaction: the partition's writer waits for it.
+const CHUNK: i64 = 200;
+/// Records in one redrive; who has more asks again.
+const MAX_RECORDS: usize = 10_000;
+
+/// Which records to redrive.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// Every open one, of one topic or of all, with one code or with any.
+    Open { topic: Option<String>, code: Option<String> },
+    /// This one, also when it was dismissed, if that is forced.
+    One(RecordId),
+}
+
+/// A redrive as asked for.
+#[derive(Clone, Debug)]
+pub struct RedriveRequest {
+    pub selection: Selection,
+    /// Say what would happen and change nothing.
+    pub dry_run: bool,
+    /// Also what was refused again and again, or dismissed.
+    pub force: bool,
+    /// Who asks, for the audit trail.
+    pub actor: String,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RedriveResult {
+    /// The row now stands as the record says.
+    Applied,
+    /// A newer event stands: kept in the change log only.
+    Late,
+    /// A newer change of the row is known: no effect.
+    Duplicate,
+    /// The row is gone.
+    Deleted,
+    /// It carries no row.
+    Control,
+    /// Refused as before, or for another reason.
+    RefusedAgain,
+    /// Not tried: it was refused too often.
+    HeldBack,
+    /// Not tried: an earlier redrive has had its effect.
+    AlreadyRedriven,
+    /// Not tried: it was dismissed.
+    Dismissed,
+}
+
+impl RedriveResult {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::Deleted => "deleted",
+            Self::Control => "control",
+            Self::RefusedAgain => "refused_again",
+            Self::HeldBack => "held_back",
+            Self::AlreadyRedriven => "already_redriven",
+            Self::Dismissed => "dismissed",
+        }
+    }
+
+    /// Whether the record has left the quarantine by this.
+    fn is_redriven(self) -> bool {
+        matches!(self, Self::Applied | Self::Late | Self::Duplicate | Self::Deleted | Self::Control)
+    }
+}
+
+/// One record of a redrive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RedrivenRecord {
+    pub topic: String,
+    pub partition: i32,
+    pub incarnation: i32,
+    pub offset: i64,
+    pub result: RedriveResult,
+    /// Why it was refused, or not tried.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+/// What a redrive did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RedriveReport {
+    pub dry_run: bool,
+    pub records: Vec<RedrivenRecord>,
+    /// How many records had each result.
+    #[schema(value_type = Object)]
+    pub counts: BTreeMap<RedriveResult, u64>,
+    /// There are more than one redrive takes: ask again.
+    pub more: bool,
+}
+
+impl RedriveReport {
+    /// Whether rows changed, so that live readers must look again.
+    pub fn changed(&self) -> bool {
+        !self.dry_run
+            && [RedriveResult::Applied, RedriveResult::Deleted].iter().any(|result| self.counts.contains_key(result))
+    }
+
+    fn push(&mut self, record: RedrivenRecord) {
+        *self.counts.entry(record.result).or_default() += 1;
+        self.records.push(record);
+    }
+}
+
+/// Why a redrive did not run. What was committed of it before stays, and is in the audit trail.
+#[derive(Debug, thiserror::Error)]
+pub enum RedriveError {
+    #[error("{0} is not in quarantine")]
+    NotFound(RecordId),
+    #[error("{0}: its writer does not let go of the partition; try again")]
+    Busy(PartitionKey),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl From<sqlx::Error> for RedriveError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+/// Says what a record means, by today's decoder and rules; the incarnation is the one of its offset.
+pub type Understand<'a> = &'a (dyn Fn(&RawRecord<'_>, i32) -> Result<Item, RefusedReason> + Sync);
+
+/// Why a record stays in quarantine.
+struct Refusal {
+    stage: &'static str,
+    codes: Vec<String>,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(code: &str, reason: impl Into<String>) -> Self {
+        Self { stage: "redrive", codes: vec![code.to_owned()], reason: reason.into() }
+    }
+}
+
+impl From<RefusedReason> for Refusal {
+    fn from(reason: RefusedReason) -> Self {
+        let (stage, codes, reason) = reasons(&reason);
+        Self { stage, codes: codes.into_iter().map(str::to_owned).collect(), reason }
+    }
+}
+
+/// A record about to be redriven. Its bytes are no longer needed.
+struct Planned {
+    incarnation: i32,
+    offset: i64,
+    received_at: DateTime<Utc>,
+    step: Step,
+}
+
+enum Step {
+    Leave(RedriveResult, String),
+    Refuse(Refusal),
+    /// Carries no row.
+    Nothing,
+    Apply(Box<Item>, Version),
+}
+
+/// One transaction on one partition.
+struct Pass<'a> {
+    key: &'a PartitionKey,
+    state: PartitionState,
+    request: &'a RedriveRequest,
+    understand: Understand<'a>,
+    is_simulated: &'a IsSimulated,
+}
+
+impl Store {
+    /// Redrives the selected records, partition by partition in the order of their offsets. Each transaction holds the
+    /// rows, the change log, the counters, the resolutions and the line of the audit trail.
+    ///
+    /// # Errors
+    /// The record is not there, or Postgres does not answer, or a writer holds a partition for too long.
+    pub async fn redrive(
+        &self,
+        request: &RedriveRequest,
+        understand: Understand<'_>,
+        is_simulated: &IsSimulated,
+    ) -> Result<RedriveReport, RedriveError> {
+        let mut request = request.clone();
+        if let Selection::One(id) = &mut request.selection {
+            let found = self.find_quarantined(id).await?.ok_or_else(|| RedriveError::NotFound(id.clone()))?;
+            id.incarnation = Some(found.record.incarnation);
+        }
+        let mut report = RedriveReport { dry_run: request.dry_run, ..RedriveReport::default() };
+        let mut connection = self.pool().acquire().await?.detach();
+        sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+        sqlx::raw_sql("set lock_timeout = '10s'").execute(&mut connection).await?;
+        for (topic_id, key) in partitions(&mut connection, &request.selection).await? {
+            let mut after = (0, -1);
+            // A dry run sees its own effects only within one transaction, and ends with it.
+            let chunk = if request.dry_run { MAX_RECORDS as i64 } else { CHUNK };
+            loop {
+                let room = MAX_RECORDS.saturating_sub(report.records.len()) as i64;
+                let mut tx = connection.begin().await?;
+                let Some(state) = lock(&mut tx, topic_id, &key).await? else { break };
+                let offsets = select(&mut tx, topic_id, &key, &request.selection, after, chunk.min(room) + 1).await?;
+                let pass = Pass { key: &key, state, request: &request, understand, is_simulated };
+                let taken = offsets.len().min(chunk.min(room) as usize);
+                if taken > 0 {
+                    pass.run(&mut tx, &offsets[..taken], &mut report).await?;
+                }
+                if request.dry_run {
+                    tx.rollback().await?;
+                } else {
+                    tx.commit().await?;
+                }
+                report.more |= offsets.len() as i64 > room;
+                match offsets.get(taken.wrapping_sub(1)) {
+                    Some(last) if offsets.len() > taken && (taken as i64) < room && !request.dry_run => after = *last,
+                    _ => break,
+                }
+            }
+        }
+        connection.close().await?;
+        Ok(report)
+    }
+}
+
+/// The partitions that have such records.
+async fn partitions(
+    connection: &mut PgConnection,
+    selection: &Selection,
+) -> Result<Vec<(i16, PartitionKey)>, sqlx::Error> {
+    let (topic, partition, code) = match selection {
+        Selection::One(id) => (Some(&id.topic), Some(id.partition), None),
+        Selection::Open { topic, code } => (topic.as_ref(), None, code.as_ref()),
+    };
+    let rows = sqlx::query(
+        "select distinct q.topic_id, t.name, q.partition from quarantine q join topic t using (topic_id)
+         where ($1::text is null or t.name = $1)
+            and case when $2::integer is null then q.resolution in ('open', 'refused_again') else q.partition = $2 end
+            and ($3::text is null or $3 = any(q.codes))
+         order by t.name, q.partition",
+    )
+    .bind(topic)
+    .bind(partition)
+    .bind(code)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.iter().map(|row| (row.get(0), PartitionKey { topic: row.get(1), partition: row.get(2) })).collect())
+}
+
+/// The incarnations and offsets to redrive in one transaction, in order.
+async fn select(
+    tx: &mut Transaction<'_, Postgres>,
+    topic_id: i16,
+    key: &PartitionKey,
+    selection: &Selection,
+    after: (i32, i64),
+    limit: i64,
+) -> Result<Vec<(i32, i64)>, sqlx::Error> {
+    let code = match selection {
+        Selection::One(id) => {
+            return Ok(id.incarnation.map(|incarnation| (incarnation, id.offset)).into_iter().collect());
+        }
+        Selection::Open { code, .. } => code,
+    };
+    let rows = sqlx::query(
+        "select incarnation, \"offset\" from quarantine
+         where topic_id = $1 and partition = $2 and resolution in ('open', 'refused_again')
+            and ($3::text is null or $3 = any(codes)) and (incarnation, \"offset\") > ($4, $5)
+         order by incarnation, \"offset\" limit $6",
+    )
+    .bind(topic_id)
+    .bind(key.partition)
+    .bind(code)
+    .bind(after.0)
+    .bind(after.1)
+    .bind(limit)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Locks the partition against its writer and reads its state.
+async fn lock(
+    tx: &mut Transaction<'_, Postgres>,
+    topic_id: i16,
+    key: &PartitionKey,
+) -> Result<Option<PartitionState>, RedriveError> {
+    let locked = sqlx::query(
+        "select incarnation, next_offset, last_hash, fence from kafka_offset
+         where topic_id = $1 and partition = $2 for update",
+    )
+    .bind(topic_id)
+    .bind(key.partition)
+    .fetch_optional(&mut **tx)
+    .await;
+    let row = match locked {
+        // 55P03: lock_not_available
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
+            return Err(RedriveError::Busy(key.clone()));
+        }
+        locked => locked?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let idents = sqlx::query("select ident, epoch from source_epoch where topic_id = $1 and partition = $2")
+        .bind(topic_id)
+        .bind(key.partition)
+        .fetch_all(&mut **tx)
+        .await?;
+    let known = idents.iter().filter_map(|row| Some((row.get::<String, _>(0).parse().ok()?, row.get(1))));
+    Ok(Some(PartitionState {
+        topic_id,
+        partition: key.partition,
+        incarnation: row.get("incarnation"),
+        next_offset: row.get("next_offset"),
+        last_hash: row.get("last_hash"),
+        fence: row.get("fence"),
+        epochs: EpochBook::restore(known),
+        watermark: i64::MAX,
+    }))
+}
+
+impl Pass<'_> {
+    async fn run(
+        self,
+        tx: &mut Transaction<'_, Postgres>,
+        offsets: &[(i32, i64)],
+        report: &mut RedriveReport,
+    ) -> Result<(), RedriveError> {
+        let mut planned = Vec::with_capacity(offsets.len());
+        for (incarnation, offset) in offsets {
+            planned.push(self.plan(tx, *incarnation, *offset).await?);
+        }
+        // Before the stream's head is taken: another partition's writer may hold a new symbol while it waits for that.
+        let symbols = self.symbols(tx, &planned).await?;
+        let at = Utc::now();
+        let mut results = Vec::with_capacity(planned.len());
+        let mut tagged = 0;
+        for record in planned {
+            let Planned { incarnation, offset, received_at, step } = record;
+            let (result, refusal) = match step {
+                Step::Leave(result, reason) => (result, Some(Refusal::new(result.as_str(), reason))),
+                Step::Refuse(refusal) => (RedriveResult::RefusedAgain, Some(refusal)),
+                Step::Nothing => (RedriveResult::Control, None),
+                Step::Apply(item, version) => {
+                    let state = PartitionState { incarnation, ..self.state.clone() };
+                    let mut savepoint = tx.begin().await?;
+                    match apply(&mut savepoint, &state, *item, version, received_at, at, &symbols).await {
+                        Ok((result, tags)) => {
+                            savepoint.commit().await?;
+                            tagged += tags;
+                            (result, None)
+                        }
+                        Err(error) => {
+                            savepoint.rollback().await?;
+                            (RedriveResult::RefusedAgain, Some(refused_by_database(error)?))
+                        }
+                    }
+                }
+            };
+            results.push((incarnation, offset, result, refusal));
+        }
+        self.keep(tx, &results, tagged, at).await?;
+        for (incarnation, offset, result, refusal) in results {
+            let PartitionKey { topic, partition } = self.key.clone();
+            let reason = refusal.map(|refusal| refusal.reason);
+            report.push(RedrivenRecord { topic, partition, incarnation, offset, result, reason });
+        }
+        Ok(())
+    }
+
+    /// What to do with one record, by its bytes and its resolution so far.
+    async fn plan(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        incarnation: i32,
+        offset: i64,
+    ) -> Result<Planned, sqlx::Error> {
+        let row = sqlx::query(
+            "select received_at, timestamp_ms, key, value, resolution, outcome, attempts, resolved_at from quarantine
+             where topic_id = $1 and partition = $2 and incarnation = $3 and \"offset\" = $4 for update",
+        )
+        .bind(self.state.topic_id)
+        .bind(self.state.partition)
+        .bind(incarnation)
+        .bind(offset)
+        .fetch_one(&mut **tx)
+        .await?;
+        let resolution: &str = row.try_get("resolution")?;
+        let attempts: i32 = row.try_get("attempts")?;
+        let step = if resolution == ResolutionState::Redriven.as_str() {
+            let outcome: Option<String> = row.try_get("outcome")?;
+            let reason = format!("was redriven before: {}", outcome.unwrap_or_default());
+            Step::Leave(RedriveResult::AlreadyRedriven, reason)
+        } else if resolution == ResolutionState::Dismissed.as_str() && !self.request.force {
+            Step::Leave(RedriveResult::Dismissed, "was dismissed; --force redrives it anyway".to_owned())
+        } else if attempts >= MAX_ATTEMPTS && !self.request.force {
+            let reason = format!("was refused by {attempts} redrives; --force tries it once more");
+            Step::Leave(RedriveResult::HeldBack, reason)
+        } else {
+            let raw = RawRecord {
+                topic: &self.key.topic,
+                partition: self.key.partition,
+                offset,
+                timestamp_ms: row.try_get("timestamp_ms")?,
+                key: row.try_get("key")?,
+                value: row.try_get("value")?,
+            };
+            match (self.understand)(&raw, incarnation) {
+                Err(reason) => Step::Refuse(reason.into()),
+                Ok(Item::Control) => Step::Nothing,
+                Ok(item) => self.place(item),
+            }
+        };
+        Ok(Planned { incarnation, offset, received_at: row.try_get("received_at")?, step })
+    }
+
+    /// Gives a change the version that it had.
+    fn place(&self, item: Item) -> Step {
+        let Some(position) = item.position() else {
+            return Step::Refuse(Refusal::new(
+                "no_version",
+                "a tombstone without its delete has no place in the order: redriven now, it could delete a newer row",
+            ));
+        };
+        match self.state.epochs.clone().epoch_of(position.ident) {
+            (epoch, false) => Step::Apply(Box::new(item), position.version(epoch)),
+            (_, true) => Step::Refuse(Refusal::new(
+                "unknown_source",
+                "no record of its source was applied yet, so its place in the order is not known; redrive it after one was",
+            )),
+        }
+    }
+
+    async fn symbols(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        planned: &[Planned],
+    ) -> Result<HashMap<Symbol, i32>, sqlx::Error> {
+        let symbol = |record: &Planned| match &record.step {
+            Step::Apply(item, _) => match item.as_ref() {
+                Item::Upsert(upsert) => Some(upsert.symbol.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let mut wanted: Vec<Symbol> = planned.iter().filter_map(symbol).collect();
+        wanted.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        wanted.dedup();
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let wanted: Vec<_> = wanted.into_iter().map(|symbol| ((self.is_simulated)(&symbol), symbol)).collect();
+        let wanted: Vec<_> = wanted.into_iter().map(|(simulated, symbol)| (symbol, simulated)).collect();
+        dictionary::symbol_ids(tx, &wanted).await
+    }
+
+    /// Counters, fence, sources, audit trail and resolutions.
+    async fn keep(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        results: &[(i32, i64, RedriveResult, Option<Refusal>)],
+        tagged: i64,
+        at: DateTime<Utc>,
+    ) -> Result<(), sqlx::Error> {
+        let count = |wanted: RedriveResult| results.iter().filter(|(_, _, result, _)| *result == wanted).count() as i64;
+        let redriven = results.iter().filter(|(_, _, result, _)| result.is_redriven()).count() as i64;
+        let stale = count(RedriveResult::Applied) + count(RedriveResult::Deleted) > 0;
+        sqlx::query(
+            "update kafka_offset set quarantined = quarantined - $3, applied = applied + $4, late = late + $5,
+                duplicate = duplicate + $6, deleted = deleted + $7, control = control + $8, tagged = tagged + $9,
+                fence = fence + $10, updated_at = $11
+             where topic_id = $1 and partition = $2",
+        )
+        .bind(self.state.topic_id)
+        .bind(self.state.partition)
+        .bind(redriven)
+        .bind(count(RedriveResult::Applied))
+        .bind(count(RedriveResult::Late))
+        .bind(count(RedriveResult::Duplicate))
+        .bind(count(RedriveResult::Deleted))
+        .bind(count(RedriveResult::Control))
+        .bind(tagged)
+        .bind(i64::from(stale))
+        .bind(at)
+        .execute(&mut **tx)
+        .await?;
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for (_, _, result, _) in results {
+            *counts.entry(result.as_str()).or_default() += 1;
+        }
+        let offsets: Vec<(i32, i64)> =
+            results.iter().map(|(incarnation, offset, ..)| (*incarnation, *offset)).collect();
+        let entry = AuditEntry {
+            actor: self.request.actor.clone(),
+            action: "quarantine.redrive",
+            subject: self.key.to_string(),
+            outcome: if redriven > 0 { AuditOutcome::Done } else { AuditOutcome::Refused },
+            detail: json!({ "counts": counts, "incarnations_offsets": offsets, "force": self.request.force }),
+        };
+        let audit_id = append_audit(tx, &entry).await?;
+        for (incarnation, offset, result, refusal) in results {
+            match refusal {
+                None => {
+                    sqlx::query(
+                        "update quarantine set resolution = 'redriven', outcome = $5, resolved_at = $6, resolved_by = $7,
+                            audit_id = $8, effect_incarnation = $9, effect_offset = $10
+                         where topic_id = $1 and partition = $2 and incarnation = $3 and \"offset\" = $4",
+                    )
+                    .bind(self.state.topic_id)
+                    .bind(self.state.partition)
+                    .bind(incarnation)
+                    .bind(offset)
+                    .bind(result.as_str())
+                    .bind(at)
+                    .bind(&self.request.actor)
+                    .bind(audit_id)
+                    .bind(self.state.incarnation)
+                    .bind(self.state.next_offset)
+                    .execute(&mut **tx)
+                    .await?;
+                }
+                Some(refusal) if *result == RedriveResult::RefusedAgain => {
+                    sqlx::query(
+                        "update quarantine set resolution = 'refused_again', attempts = attempts + 1, stage = $5,
+                            codes = $6, reason = $7, rule_version = $8, audit_id = $9, resolved_at = null,
+                            resolved_by = null
+                         where topic_id = $1 and partition = $2 and incarnation = $3 and \"offset\" = $4",
+                    )
+                    .bind(self.state.topic_id)
+                    .bind(self.state.partition)
+                    .bind(incarnation)
+                    .bind(offset)
+                    .bind(refusal.stage)
+                    .bind(&refusal.codes)
+                    .bind(&refusal.reason)
+                    .bind(RULE_VERSION)
+                    .bind(audit_id)
+                    .execute(&mut **tx)
+                    .await?;
+                }
+                Some(_) => {} // left alone: its resolution stays
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Applies one change by the rule, as a batch of its own; also how many rules tagged it.
+async fn apply(
+    tx: &mut Transaction<'_, Postgres>,
+    state: &PartitionState,
+    item: Item,
+    version: Version,
+    received_at: DateTime<Utc>,
+    at: DateTime<Utc>,
+    symbols: &HashMap<Symbol, i32>,
+) -> Result<(RedriveResult, i64), sqlx::Error> {
+    let batch = Batch { next_offset: state.next_offset, last_hash: state.last_hash, received_at, items: vec![item] };
+    let known = HashMap::new();
+    let write = RowWriter { state, symbol_ids: symbols, new_symbols: &known };
+    if let [Item::Truncate { offset, event_time, .. }] = batch.items.as_slice() {
+        write.truncate(tx, *offset, version, *event_time, at).await?;
+        return Ok((RedriveResult::Deleted, 0));
+    }
+    let mut shown = HashMap::new();
+    let stored = read_stored(tx, state.topic_id, &batch.items, i64::MAX, &mut shown).await?;
+    let effect = fold(&batch.items, stored, |_| version);
+    // A deleted row is logged under the symbol that it had.
+    let had: HashMap<Symbol, i32> = shown.into_iter().map(|(id, symbol)| (symbol, id)).collect();
+    let write = RowWriter { state, symbol_ids: symbols, new_symbols: &had };
+    write.rows(tx, &batch, &effect, at).await?;
+    write.log(tx, &effect, at).await?;
+    let counts = &effect.counts;
+    let result = if counts.applied > 0 {
+        RedriveResult::Applied
+    } else if counts.deleted > 0 {
+        RedriveResult::Deleted
+    } else if counts.late > 0 {
+        RedriveResult::Late
+    } else {
+        RedriveResult::Duplicate
+    };
+    Ok((result, counts.tagged))
+}
+
+/// What the database says of a value (class 22) or of a constraint (class 23) is about the record; everything else is
+/// not.
+fn refused_by_database(error: sqlx::Error) -> Result<Refusal, sqlx::Error> {
+    match error.as_database_error() {
+        Some(refused) if refused.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23")) => {
+            Ok(Refusal { stage: "store", codes: vec!["database".to_owned()], reason: refused.message().to_owned() })
+        }
+        _ => Err(error),
+    }
+}

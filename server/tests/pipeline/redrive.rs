@@ -1,0 +1,301 @@
+//! Refused records on their way back: the same rule, the place in the order that they had, nothing counted twice.
+
+use crate::{
+    records::{OPEN, Record, Row, delete, insert, tombstone, truncate, update},
+    stack::{Database, TOPIC},
+};
+use cdc::DecodeError;
+use chrono::{DateTime, Utc};
+use server::{
+    pipeline::{redrive, understand},
+    store::{
+        ApplyError, Batch, Item, PartitionKey, QuarantineFilter, QuarantinedRecord, RecordId, RedriveError,
+        RedriveReport, RedriveRequest, RedriveResult, Refused, RefusedReason, ResolutionState, Selection, Store,
+        Writer,
+    },
+};
+use sqlx::Row as _;
+use std::sync::Arc;
+
+/// A store with the writer of its one partition, and the offset of the next record.
+struct Bench {
+    _database: Database,
+    store: Store,
+    writer: Writer,
+    offset: i64,
+    decoder: cdc::Decoder,
+}
+
+async fn open(store: &Store) -> Writer {
+    let key = PartitionKey { topic: TOPIC.to_owned(), partition: 0 };
+    Writer::open(store.clone(), key, Arc::new(|_| false)).await.expect("the partition opens")
+}
+
+fn received() -> DateTime<Utc> {
+    DateTime::from_timestamp(OPEN + 60_000, 0).expect("in range")
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let database = Database::start().await;
+        let store = database.migrated().await;
+        let writer = open(&store).await;
+        Self { _database: database, store, writer, offset: 0, decoder: cdc::Decoder::new(1) }
+    }
+
+    async fn apply(&mut self, item: Item) -> Result<(), ApplyError> {
+        let batch = Batch { next_offset: self.offset + 1, last_hash: 1, received_at: received(), items: vec![item] };
+        self.writer.apply(&batch).await?;
+        self.offset += 1;
+        Ok(())
+    }
+
+    /// Consumes a record as the pipeline does.
+    async fn consume(&mut self, (key, value): Record) {
+        let raw = cdc::RawRecord {
+            topic: TOPIC,
+            partition: 0,
+            offset: self.offset,
+            timestamp_ms: Some(OPEN * 1000),
+            key: key.as_deref().map(str::as_bytes),
+            value: value.as_deref().map(str::as_bytes),
+        };
+        let item =
+            understand(&mut self.decoder, &raw, &server::pipeline::limits_at(received())).expect("a good record");
+        self.apply(item).await.expect("it is the writer");
+    }
+
+    /// Refuses a record, as a decoder of another day would; answers with its offset.
+    async fn refuse(&mut self, (key, value): Record) -> i64 {
+        let offset = self.offset;
+        let item = Item::Refused(Box::new(Refused {
+            offset,
+            timestamp_ms: Some(OPEN * 1000),
+            key: key.map(String::into_bytes),
+            value: value.map(String::into_bytes),
+            headers: b"[]".to_vec(),
+            reason: RefusedReason::Decode(DecodeError::NoKey),
+        }));
+        self.apply(item).await.expect("it is the writer");
+        offset
+    }
+
+    async fn redrive(&self, selection: Selection, dry_run: bool, force: bool) -> RedriveReport {
+        let request = RedriveRequest { selection, dry_run, force, actor: "test".to_owned() };
+        let report = redrive(&self.store, &request, &no_simulation()).await.expect("Postgres answers");
+        self.balances().await;
+        report
+    }
+
+    async fn redrive_all(&self) -> Vec<(i64, RedriveResult)> {
+        let report = self.redrive(Selection::Open { topic: None, code: None }, false, false).await;
+        report.records.into_iter().map(|record| (record.offset, record.result)).collect()
+    }
+
+    async fn redrive_one(&self, offset: i64, force: bool) -> RedriveResult {
+        self.redrive(Selection::One(id(offset)), false, force).await.records[0].result
+    }
+
+    async fn record(&self, offset: i64) -> QuarantinedRecord {
+        self.store.find_quarantined(&id(offset)).await.expect("Postgres answers").expect("it is there").record
+    }
+
+    /// The counter `quarantined` is the number of records that were not redriven; the table's own constraint holds the
+    /// rest of the equation.
+    async fn balances(&self) {
+        let row = sqlx::query(
+            "select quarantined = (select count(*) from quarantine where resolution <> 'redriven'),
+                    consumed = next_offset
+             from kafka_offset",
+        )
+        .fetch_one(self.store.pool())
+        .await
+        .expect("one partition");
+        assert!(row.get::<bool, _>(0) && row.get::<bool, _>(1));
+    }
+
+    async fn scalar(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(self.store.pool()).await.expect("a number")
+    }
+
+    /// Record, close, offset and version of the rows that stand.
+    async fn rows(&self) -> Vec<(i64, String, i64, i64)> {
+        let rows = sqlx::query(
+            "select record_id, trim_scale(close)::text, \"offset\", version_hi & 1099511627775 from stock order by record_id",
+        )
+        .fetch_all(self.store.pool())
+        .await
+        .expect("rows");
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
+    }
+}
+
+fn no_simulation() -> server::store::IsSimulated {
+    Arc::new(|_| false)
+}
+
+fn id(offset: i64) -> RecordId {
+    RecordId { topic: TOPIC.to_owned(), partition: 0, offset, incarnation: None }
+}
+
+#[tokio::test]
+async fn a_redriven_record_takes_the_place_that_it_had() {
+    let mut bench = Bench::start().await;
+    let row = |id, close| Row::new(id, "AMZN", id, close);
+    let lost = bench.refuse(insert(&row(1, 15_000), 10)).await;
+    let stale = bench.refuse(insert(&row(2, 15_100), 20)).await;
+    bench.consume(insert(&row(2, 15_200), 30)).await;
+    bench.consume(insert(&Row { event_time: OPEN + 9_000, ..row(3, 15_300) }, 40)).await;
+    let late = bench.refuse(update(&Row { event_time: OPEN + 8_000, ..row(3, 15_400) }, 50)).await;
+    bench.consume(insert(&row(4, 15_500), 60)).await;
+    let gone = bench.refuse(delete(4, 70)).await;
+    let heartbeat = bench.refuse((None, Some(r#"{"ts_ms":1705415400000}"#.to_owned()))).await;
+    let seq = bench.scalar("select seq from stream_head").await;
+
+    let results = bench.redrive_all().await;
+    assert_eq!(
+        results,
+        [
+            (lost, RedriveResult::Applied),
+            (stale, RedriveResult::Duplicate),
+            (late, RedriveResult::Late),
+            (gone, RedriveResult::Deleted),
+            (heartbeat, RedriveResult::Control),
+        ]
+    );
+    assert_eq!(
+        bench.rows().await,
+        [(1, "150".to_owned(), lost, 10), (2, "152".to_owned(), 2, 30), (3, "153".to_owned(), 3, 50)],
+        "the late one's version was seen"
+    );
+    assert_eq!(bench.scalar("select count(*) from tombstone where record_id = 4 and \"offset\" = 6").await, 1);
+    let counters = sqlx::query("select applied, late, duplicate, deleted, control, quarantined from kafka_offset")
+        .fetch_one(bench.store.pool())
+        .await
+        .expect("one partition");
+    let counters: Vec<i64> = (0..6).map(|column| counters.get(column)).collect();
+    assert_eq!(counters, [4, 1, 1, 1, 1, 0]);
+    assert_eq!(bench.scalar("select seq from stream_head").await, seq + 3, "dashboards see it");
+    assert_eq!(bench.scalar("select max(last_seq) from change_log").await, seq + 3);
+
+    let record = bench.record(lost).await;
+    assert_eq!(record.resolution.state, ResolutionState::Redriven);
+    assert_eq!(
+        (record.resolution.outcome.as_deref(), record.resolution.by.as_deref()),
+        (Some("applied"), Some("test"))
+    );
+    let trail = bench.store.list_audit(None, 10).await.expect("the trail");
+    assert_eq!((trail.len(), trail[0].action.as_str(), trail[0].outcome.as_str()), (1, "quarantine.redrive", "done"));
+    assert_eq!(trail[0].audit_id, record.resolution.audit_id.expect("it is named"));
+
+    // Once more: nothing happens, and no counter moves.
+    assert_eq!(bench.redrive_all().await, []);
+    assert_eq!(bench.redrive_one(lost, true).await, RedriveResult::AlreadyRedriven);
+    assert_eq!(bench.scalar("select seq from stream_head").await, seq + 3);
+    let missing =
+        RedriveRequest { selection: Selection::One(id(999)), dry_run: false, force: false, actor: "test".to_owned() };
+    let refused = redrive(&bench.store, &missing, &no_simulation()).await;
+    assert!(matches!(refused, Err(RedriveError::NotFound(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_writer_steps_down_when_a_redrive_changed_what_it_remembers() {
+    let mut bench = Bench::start().await;
+    let offset = bench.refuse(delete(7, 10)).await;
+    let harmless = bench.refuse((None, Some(r#"{"ts_ms":1705415400000}"#.to_owned()))).await;
+    assert_eq!(bench.redrive_one(harmless, false).await, RedriveResult::Control);
+    bench.consume(insert(&Row::new(1, "AMZN", 0, 15_000), 20)).await;
+    assert_eq!(bench.redrive_one(offset, false).await, RedriveResult::Deleted, "a grave above the writer's watermark");
+    let raw = insert(&Row::new(7, "AMZN", 7, 15_000), 5);
+    let mut decoder = cdc::Decoder::new(1);
+    let record = cdc::RawRecord {
+        topic: TOPIC,
+        partition: 0,
+        offset: bench.offset,
+        timestamp_ms: None,
+        key: raw.0.as_deref().map(str::as_bytes),
+        value: raw.1.as_deref().map(str::as_bytes),
+    };
+    let item = understand(&mut decoder, &record, &server::pipeline::limits_at(received())).expect("a good record");
+    let refused = bench.apply(item.clone()).await;
+    assert!(matches!(refused, Err(ApplyError::Fenced(_))), "{refused:?}");
+    bench.writer = open(&bench.store).await;
+    bench.apply(item).await.expect("it is the writer again");
+    assert_eq!(bench.rows().await.len(), 1, "what was deleted later is not resurrected");
+    bench.balances().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
+    let mut bench = Bench::start().await;
+    bench.consume(insert(&Row::new(2, "AAPL", 0, 18_000), 5)).await;
+    bench.refuse(insert(&Row::new(1, "AMZN", 0, 15_000), 10)).await;
+    bench.refuse(update(&Row::new(1, "AMZN", 0, 15_100), 20)).await;
+    bench.refuse((None, Some("{".to_owned()))).await;
+    bench.refuse(truncate(30)).await;
+    let state = "select md5(string_agg(line, '|')) from (
+        select row(k.*)::text as line from kafka_offset k union all select row(q.*)::text from quarantine q
+        union all select row(s.*)::text from stock s union all select row(h.*)::text from stream_head h
+        union all select row(a.*)::text from audit a union all select row(c.*)::text from change_log c
+        union all select row(e.*)::text from source_epoch e union all select row(t.*)::text from tombstone t order by 1) x";
+    let before: String = sqlx::query_scalar(state).fetch_one(bench.store.pool()).await.expect("a hash");
+    let all = || Selection::Open { topic: None, code: None };
+    let dry = bench.redrive(all(), true, false).await;
+    let after: String = sqlx::query_scalar(state).fetch_one(bench.store.pool()).await.expect("a hash");
+    assert_eq!(before, after);
+    assert!(dry.dry_run && !dry.changed());
+
+    let wet = bench.redrive(all(), false, false).await;
+    assert_eq!(dry.records, wet.records);
+    assert!(wet.changed());
+    let results: Vec<RedriveResult> = wet.records.iter().map(|record| record.result).collect();
+    let expected =
+        [RedriveResult::Applied, RedriveResult::Applied, RedriveResult::RefusedAgain, RedriveResult::Deleted];
+    assert_eq!(results, expected);
+    assert_eq!(bench.rows().await, []);
+}
+
+#[tokio::test]
+async fn a_record_that_can_only_fail_is_left_alone_until_forced() {
+    let mut bench = Bench::start().await;
+    let broken = bench.refuse((None, Some("{".to_owned()))).await;
+    let orphan = bench.refuse(tombstone(1)).await;
+    bench.consume(insert(&Row::new(1, "AMZN", 0, 15_000), 10)).await;
+    for attempt in 1..=3 {
+        let results = bench.redrive_all().await;
+        assert_eq!(results, [(broken, RedriveResult::RefusedAgain), (orphan, RedriveResult::RefusedAgain)]);
+        let record = bench.record(broken).await;
+        assert_eq!((record.resolution.state, record.resolution.attempts), (ResolutionState::RefusedAgain, attempt));
+        assert_eq!(record.codes, ["not_json"], "the reason of today");
+    }
+    assert_eq!(bench.record(orphan).await.codes, ["no_version"], "an orphan tombstone never deletes a newer row");
+    assert_eq!(bench.rows().await.len(), 1);
+    let held = bench.redrive_all().await;
+    assert_eq!(held, [(broken, RedriveResult::HeldBack), (orphan, RedriveResult::HeldBack)]);
+    assert_eq!(bench.record(broken).await.resolution.attempts, 3);
+    assert_eq!(bench.redrive_one(broken, true).await, RedriveResult::RefusedAgain);
+
+    let record = bench.record(broken).await;
+    assert!(bench.store.dismiss(&record, "the producer's test", "test").await.expect("Postgres answers"));
+    assert!(!bench.store.dismiss(&record, "again", "test").await.expect("Postgres answers"), "decided before");
+    bench.balances().await;
+    let record = bench.record(broken).await;
+    assert_eq!(record.resolution.note.as_deref(), Some("the producer's test"));
+    assert_eq!(bench.redrive_one(broken, false).await, RedriveResult::Dismissed);
+    let open = bench.store.quarantined(&QuarantineFilter::open(), None, 10).await.expect("a list");
+    assert_eq!(open.iter().map(|(_, record)| record.offset).collect::<Vec<_>>(), [orphan]);
+    let all = bench.store.quarantined(&QuarantineFilter::default(), None, 10).await.expect("a list");
+    assert_eq!(all.len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_of_a_source_that_was_never_heard_of_waits() {
+    let mut bench = Bench::start().await;
+    let (key, value) = insert(&Row::new(1, "AMZN", 0, 15_000), 100);
+    let of_another = value.map(|value| value.replace("\"server_id\":1001", "\"server_id\":1000"));
+    let unknown = bench.refuse((key, of_another)).await;
+    bench.consume(insert(&Row::new(1, "AMZN", 0, 15_100), 5)).await;
+    assert_eq!(bench.redrive_one(unknown, false).await, RedriveResult::RefusedAgain);
+    assert_eq!(bench.record(unknown).await.codes, ["unknown_source"], "it must not count as the newest source");
+    assert_eq!(bench.rows().await[0].1, "151");
+}
