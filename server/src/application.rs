@@ -12,11 +12,18 @@ use leptos::config::LeptosOptions;
 use market::wire::SourceKind;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long an orderly end may take.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Connections that wait to be accepted: a wave of clients that come back at once is no reason to refuse one.
+const BACKLOG: u32 = 4096;
 
 /// Everything that differs between the ways to run.
 pub struct Application {
@@ -34,8 +41,15 @@ pub struct Application {
 ///
 /// # Errors
 /// The port cannot be had; the message names the flag.
-pub async fn bind(web: &WebConfig) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(web.listen).await.map_err(|error| match error.kind() {
+pub fn bind(web: &WebConfig) -> anyhow::Result<TcpListener> {
+    let open = || {
+        let socket = if web.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A server that was just stopped leaves its port behind for a minute.
+        socket.set_reuseaddr(true)?;
+        socket.bind(web.listen)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => anyhow::anyhow!("{} is in use; choose another port with --listen", web.listen),
         _ => anyhow::anyhow!("cannot listen on {} (--listen): {error}", web.listen),
     })
@@ -69,7 +83,7 @@ impl Application {
         let tasks = TaskTracker::new();
         let sockets = TaskTracker::new();
         tasks.spawn(telemetry::upkeep(self.metrics.clone(), shutdown.clone()));
-        tasks.spawn(publisher.clone().run(self.store.clone(), shutdown.clone()));
+        tasks.spawn(publisher.clone().run(self.store.with_own_reads(), shutdown.clone()));
         tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
         let pipeline = Pipeline {
             config: self.consumer,
@@ -103,15 +117,11 @@ impl Application {
             .site_pkg_dir("pkg")
             .site_addr(address)
             .build();
-        let service = http::router(AppState::new(feed, options, self.metrics, controls.clone()))
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let stop = shutdown.clone();
-        tasks.spawn(async move {
-            let server = axum::serve(self.listener, service).with_graceful_shutdown(stop.cancelled_owned());
-            if let Err(error) = server.await {
-                tracing::error!(%error, "HTTP server ended");
-            }
-        });
+        let state = AppState::new(feed, options, self.metrics, controls.clone()).limited(&self.web.limits);
+        if let Some(rate) = state.rate.clone() {
+            tasks.spawn(rate.forget(shutdown.clone()));
+        }
+        tasks.spawn(http::serve(self.listener, http::router(state), self.web.limits, shutdown.clone()));
         Ok(Running { progress, controls, address, pipeline, tasks, sockets, shutdown })
     }
 }

@@ -75,5 +75,19 @@ fn describe() {
         metrics::Unit::Seconds,
         "Time to the head of the response, by route"
     );
-    metrics::describe_gauge!("stockstream_postgres_connections", "Connections of this process to Postgres, by state");
+    metrics::describe_gauge!(
+        "stockstream_postgres_connections",
+        "Connections of this process to Postgres, by role and state"
+    );
+    metrics::describe_gauge!("stockstream_http_connections", "Open connections, WebSockets included");
+    metrics::describe_counter!(
+        "stockstream_http_connections_refused_total",
+        "Connections refused because there were too many, in total or from one address"
+    );
+    metrics::describe_counter!(
+        "stockstream_http_connections_cut_total",
+        "Connections cut because the peer was too slow, by reason"
+    );
+    metrics::describe_counter!("stockstream_http_rate_limited_total", "Requests refused with 429");
+    metrics::describe_counter!("stockstream_http_accept_errors_total", "Times the system handed out no connection");
 }

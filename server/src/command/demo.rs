@@ -24,7 +24,7 @@ const HISTORY_SESSIONS: u32 = 5;
 const CONNECTIONS: u32 = 16;
 
 pub async fn run(config: DemoConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let listener = bind(&config.web).await?;
+    let listener = bind(&config.web)?;
     tracing::info!(data_dir = %config.data_dir.display(), "starting the private PostgreSQL");
     let postgres = Postgres::start(&config.data_dir).await.context("the private PostgreSQL did not start")?;
     let result = with_postgres(config, listener, &postgres, shutdown).await;

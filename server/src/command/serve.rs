@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub async fn run(config: ServeConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let listener = bind(&config.web).await?;
+    let listener = bind(&config.web)?;
     let application = Application {
         store: Store::new(config.database_url.options(), config.database_connections),
         listener,

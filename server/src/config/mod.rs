@@ -1,12 +1,14 @@
 //! What can be configured, and how: a flag or an environment variable each, so that `--help` is the manual.
 
 mod checked;
+mod limits;
 mod value;
 
 pub use checked::{Checked, Mistakes};
+pub use limits::LimitArgs;
 pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
 
-use crate::{pipeline::ConsumerConfig, telemetry::LogFormat};
+use crate::{http::Limits, pipeline::ConsumerConfig, telemetry::LogFormat};
 use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret;
 use std::{net::SocketAddr, path::PathBuf};
@@ -71,6 +73,8 @@ pub struct WebArgs {
     /// How late data may be and still be called live, in milliseconds, 1 to 3600000.
     #[arg(long, env = "STOCKSTREAM_BUDGET_MS", default_value = "2000")]
     budget_ms: Checked<Budget>,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -136,6 +140,7 @@ pub struct WebConfig {
     pub listen: SocketAddr,
     pub site_root: PathBuf,
     pub budget_ms: u32,
+    pub limits: Limits,
 }
 
 /// [`DemoArgs`], checked.
@@ -161,7 +166,8 @@ impl WebArgs {
     fn check(self, mistakes: &mut Mistakes) -> Option<WebConfig> {
         let listen = mistakes.check("--listen", self.listen);
         let budget_ms = mistakes.check("--budget-ms", self.budget_ms);
-        Some(WebConfig { listen: listen?, site_root: self.site_root, budget_ms: budget_ms?.0 })
+        let limits = self.limits.check(mistakes);
+        Some(WebConfig { listen: listen?, site_root: self.site_root, budget_ms: budget_ms?.0, limits: limits? })
     }
 }
 
@@ -231,6 +237,10 @@ impl ServeConfig {
             "listen": self.web.listen,
             "site_root": self.web.site_root,
             "budget_ms": self.web.budget_ms,
+            "max_connections": self.web.limits.connections,
+            "max_connections_per_address": self.web.limits.connections_per_address,
+            "rate_limit": self.web.limits.requests_per_second,
+            "limit_loopback": self.web.limits.limit_loopback,
             "database_url": self.database_url.redacted(),
             "database_connections": self.database_connections,
             "brokers": self.consumer.brokers,

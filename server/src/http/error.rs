@@ -16,7 +16,7 @@ use std::any::Any;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Seconds after which a client may ask again when the database was away.
+/// Seconds after which a client may ask again what the server could not answer.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// A refusal.
@@ -30,6 +30,8 @@ pub struct Problem {
     /// What is wrong this time.
     detail: String,
     instance: Option<Uuid>,
+    /// Seconds after which the client may ask again.
+    retry_after: Option<u32>,
     violations: Vec<Violation>,
 }
 
@@ -71,7 +73,8 @@ pub struct Violation {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), instance: None, violations: Vec::new() }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS);
+        Self { status, code, title, detail: detail.into(), instance: None, retry_after, violations: Vec::new() }
     }
 
     /// 400: all that is wrong with the parameters.
@@ -117,6 +120,26 @@ impl Problem {
         .logged()
     }
 
+    /// 503, with `Retry-After`: it was given up, so that others get their answers.
+    pub fn too_slow() -> Self {
+        let detail = "Finding the answer took too long and was given up; ask for less, or again later.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "Too slow", detail).logged()
+    }
+
+    /// 429, with `Retry-After`.
+    pub fn too_many_requests(per_second: u32, retry_after: u32) -> Self {
+        let detail =
+            format!("More than {per_second} requests per second come from your address; go on in {retry_after} s.");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests", detail);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// 413.
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("The body is larger than {limit} bytes, the most that is read.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Content too large", detail)
+    }
+
     fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -143,7 +166,11 @@ impl Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        if error.is_outage() {
+        if error.is_too_slow() {
+            let problem = Self::too_slow();
+            tracing::warn!(instance = problem.instance.map(tracing::field::display), %error, "a query took too long");
+            problem
+        } else if error.is_outage() {
             let problem = Self::unavailable();
             tracing::warn!(instance = problem.instance.map(tracing::field::display), %error, "the database does not answer");
             problem
@@ -171,8 +198,8 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Body::from(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -1,7 +1,7 @@
 //! For supervisors and Prometheus: is the process alive, can it do its work, and how much did it do.
 
 use super::AppState;
-use crate::{pipeline::StatusHandle, store::Store};
+use crate::{feed::Feed, pipeline::StatusHandle, store::Store};
 use axum::{
     Json,
     extract::State,
@@ -25,7 +25,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
     "dependencies": [
         {"name": "postgres", "ready": true, "state": "answers", "reason": null, "since": null},
         {"name": "pipeline", "ready": false, "state": "retrying", "reason": "Kafka does not answer",
-         "since": "2024-01-16T14:31:00Z"}
+         "since": "2024-01-16T14:31:00Z"},
+        {"name": "server", "ready": true, "state": "serves", "reason": null, "since": null}
     ]
 }))]
 pub struct Readiness {
@@ -62,10 +63,18 @@ pub async fn livez() -> &'static str {
     (status = 503, description = "Not ready; each dependency says why", body = Readiness),
 ))]
 pub async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
-    let dependencies = vec![postgres(&state.feed.store).await, pipeline(&state.feed.status)];
+    let dependencies = vec![postgres(&state.feed.store).await, pipeline(&state.feed.status), server(&state.feed)];
     let ready = dependencies.iter().all(|dependency| dependency.ready);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, dependencies }))
+}
+
+/// A server that was told to stop finishes what it has; new work belongs elsewhere.
+fn server(feed: &Feed) -> Dependency {
+    let draining = feed.shutdown.is_cancelled();
+    let (state, reason) =
+        if draining { ("draining", Some("it was told to stop".to_owned())) } else { ("serves", None) };
+    Dependency { name: "server", ready: !draining, state, reason, since: None }
 }
 
 async fn postgres(store: &Store) -> Dependency {
@@ -98,9 +107,12 @@ fn pipeline(status: &StatusHandle) -> Dependency {
     (status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain"),
 ))]
 pub async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
-    let pool = state.feed.store.pool();
-    let (open, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
-    metrics::gauge!("stockstream_postgres_connections", "state" => "idle").set(idle);
-    metrics::gauge!("stockstream_postgres_connections", "state" => "busy").set((open - idle).max(0.0));
+    let store = &state.feed.store;
+    for (role, pool) in [("writer", store.pool()), ("reader", store.readers())] {
+        let (open, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
+        metrics::gauge!("stockstream_postgres_connections", "role" => role, "state" => "idle").set(idle);
+        metrics::gauge!("stockstream_postgres_connections", "role" => role, "state" => "busy")
+            .set((open - idle).max(0.0));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }

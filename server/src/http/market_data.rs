@@ -2,6 +2,7 @@
 
 use super::{
     AppState, Catalogue, Problem,
+    csv::{self, Format},
     cursor::Cursor,
     error::ProblemBody,
     params::{Instant, Limit, Params, Query, Request},
@@ -15,11 +16,12 @@ use axum::{
     Json,
     extract::State,
     handler::Handler,
+    http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
 use market::{
-    Stats, Symbol, Timeframe,
+    Bar, Stats, Symbol, Timeframe,
     wire::{BarsPage, LatestBar, SymbolInfo},
 };
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
@@ -125,6 +127,10 @@ pub struct BarsRequest {
     /// `next_cursor` of the page before; everything else must stay as it was.
     #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9_-]*$")]
     cursor: Option<Cursor>,
+    /// `csv`: comma-separated values, one line per bar; where the next page is, is in the header `Link`. When not
+    /// given, the header `Accept` decides.
+    #[param(value_type = schema::Format, inline, required = false)]
+    format: Option<Format>,
 }
 
 impl Request for BarsRequest {
@@ -135,29 +141,36 @@ impl Request for BarsRequest {
         let Limit(limit) = params.optional::<Limit<MAX_BARS>>("limit").unwrap_or(Limit(DEFAULT_BARS));
         let sort = params.optional("sort").unwrap_or(Sort::Ascending);
         let cursor: Option<Cursor> = params.optional("cursor");
+        let format = params.optional("format");
         let symbol = symbol?;
         if let Some(cursor) = &cursor
             && (&cursor.symbol, cursor.timeframe, cursor.sort) != (&symbol, timeframe, sort)
         {
             params.report("cursor", "belongs to another symbol, timeframe or sort");
         }
-        Some(Self { symbol, timeframe, start, end, limit, sort, cursor })
+        Some(Self { symbol, timeframe, start, end, limit, sort, cursor, format })
     }
 }
 
 /// Bars of one symbol, page by page. While bars arrive, pages that go forward find the new ones at their end, and
 /// pages that go backward do not move.
 #[utoipa::path(get, path = "/api/v1/bars", tag = TAG, operation_id = "list_bars", params(BarsRequest), responses(
-    (status = 200, description = "A page of bars; an empty one when the window has none", body = schema::BarsPage),
+    (
+        status = 200, description = "A page of bars; an empty one when the window has none",
+        content((schema::BarsPage = "application/json"), (String = "text/csv")),
+        headers(("link" = String, description = "Of CSV: where the next page is (`rel=\"next\"`); absent on the last")),
+    ),
     (status = 400, description = "Parameters are wrong; all of them are named", body = ProblemBody, content_type = "application/problem+json"),
     (status = 404, description = "Unknown symbol", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn list_bars(
     State(store): State<Store>,
+    uri: Uri,
+    headers: HeaderMap,
     Query(request): Query<BarsRequest>,
-) -> Result<Json<BarsPage>, Problem> {
-    let BarsRequest { symbol, timeframe, start, end, limit, sort, cursor } = request;
+) -> Result<Response, Problem> {
+    let BarsRequest { symbol, timeframe, start, end, limit, sort, cursor, format } = request;
     let query = BarsQuery {
         symbol,
         timeframe,
@@ -177,8 +190,31 @@ pub async fn list_bars(
     let next_cursor = bars
         .last()
         .filter(|_| more)
-        .map(|bar| Cursor { symbol: query.symbol, timeframe, sort, after: bar.time }.to_string());
-    Ok(Json(BarsPage { bars, next_cursor }))
+        .map(|bar| Cursor { symbol: query.symbol.clone(), timeframe, sort, after: bar.time }.to_string());
+    let mut response = match format.unwrap_or_else(|| Format::preferred(&headers)) {
+        Format::Json => Json(BarsPage { bars, next_cursor }).into_response(),
+        Format::Csv => csv_page(&query.symbol, &bars, next_cursor.map(|cursor| next_page(&uri, &cursor))),
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+fn csv_page(symbol: &Symbol, bars: &[Bar], next: Option<String>) -> Response {
+    let mut response = csv::write_bars(symbol, bars).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"bars.csv\""));
+    if let Some(link) = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()) {
+        headers.insert(header::LINK, link);
+    }
+    response
+}
+
+/// The same question with another cursor.
+fn next_page(uri: &Uri, cursor: &str) -> String {
+    let others = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.starts_with("cursor="));
+    let query: Vec<&str> = others.filter(|pair| !pair.is_empty()).collect();
+    format!("{}?{}&cursor={cursor}", uri.path(), query.join("&"))
 }
 
 /// Whose latest bar.

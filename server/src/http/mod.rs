@@ -1,25 +1,32 @@
 //! HTTP: who may ask what, and how answers and refusals look.
 //!
 //! This module knows no SQL and no Kafka: `store` answers, `pipeline::Status` says how the pipeline does, `feed` serves
-//! sockets. Binding and shutting down belong to whoever calls [`router`].
+//! sockets. [`router`] is what is answered, [`serve`] the connections it is answered on; opening the port belongs to the
+//! caller.
 
 mod catalogue;
+mod csv;
 mod cursor;
 mod document;
 mod error;
 mod health;
+mod limit;
 mod market_data;
 mod observe;
 mod original;
 mod pages;
 mod params;
+mod patience;
 pub mod schema;
+mod serve;
 mod state;
 
 pub use catalogue::Catalogue;
 pub use error::{Problem, Violation};
+pub use limit::{Limits, RequestRate};
 pub use original::Replays;
 pub use pages::PageBackend;
+pub use serve::serve;
 pub use state::AppState;
 
 use axum::{
@@ -31,11 +38,11 @@ use tower_http::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The largest request body that is read. Nothing here takes one yet.
+/// The largest request body that is read.
 const BODY_LIMIT_BYTES: usize = 64 * 1024;
 
-/// What programs call, and what the API's description says of it.
-fn documented() -> OpenApiRouter<AppState> {
+/// What programs call, as often as [`RequestRate`] allows.
+fn limited() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(document::outline())
         // Programs that want market data
         .routes(routes!(market_data::list_symbols))
@@ -47,18 +54,19 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(original::next_amzn))
         .routes(routes!(original::next_aapl))
         .routes(routes!(original::find_line))
-        // Supervisors and Prometheus
-        .routes(routes!(health::livez))
-        .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
+}
+
+/// What supervisors and Prometheus call, as often as they like: a busy server must not look like a dead one.
+fn unlimited() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz)).routes(routes!(health::metrics))
 }
 
 /// Everything the server answers.
 ///
 /// Peer addresses are taken from `ConnectInfo<SocketAddr>` in the request's extensions when the caller put it there.
 pub fn router(state: AppState) -> Router {
-    let (data, description) = documented().split_for_parts();
-    let description = document::Encoded::from(description);
+    let description = document::Encoded::from(openapi());
+    let (data, _) = limited().split_for_parts();
     let data = data
         // People who write clients
         .route("/api/openapi.json", get(move || description.answer()))
@@ -72,8 +80,18 @@ pub fn router(state: AppState) -> Router {
     // People with a browser
     let pages = pages::routes(&state).method_not_allowed_fallback(error::method_not_allowed);
 
+    let limit_rate = middleware::from_fn_with_state(state.rate.clone(), limit::limit_rate);
+    let (operations, _) = unlimited().split_for_parts();
+    let operations = operations
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(middleware::from_fn(observe::never_store));
+
     data.merge(pages)
+        .layer(limit_rate)
+        .merge(operations)
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT_BYTES))
+        .layer(middleware::from_fn_with_state(BODY_LIMIT_BYTES, observe::refuse_large))
+        .layer(middleware::from_fn_with_state(state.limits.answer, limit::limit_time))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(observe::secure))
@@ -84,5 +102,5 @@ pub fn router(state: AppState) -> Router {
 
 /// The API's description of itself, as `/api/openapi.json` has it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+    limited().merge(unlimited()).into_openapi()
 }

@@ -1,15 +1,30 @@
 //! What happens to every request and response, whatever it is about: counting, and headers.
 
+use super::Problem;
 use axum::{
-    extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue, Method, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use std::time::Instant;
 
-/// Whatever is not a page runs nothing and is framed by nobody.
-const STRICT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// What every answer carries, where its handler has not set its own. HSTS is for whoever ends TLS before this server.
+const SECURITY: [(HeaderName, &str); 6] = [
+    // Whatever is not a page runs nothing and is framed by nobody.
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    // Files are what they say, and not what a browser makes of their bytes.
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    // No page needs any of it, nor does anything that could be smuggled into one.
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    // Pages of others get no handle on our windows, and cannot embed our answers. Programs are not bound by it.
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
 
 /// Counts and times requests by route, which is the pattern and not the path: a scanner must not make a metric per
 /// guess.
@@ -35,9 +50,19 @@ pub async fn measure(request: Request, next: Next) -> Response {
 /// Security headers, where the handler has not set its own.
 pub async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    set_default(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set_default(&mut response, header::REFERRER_POLICY, "same-origin");
-    set_default(&mut response, header::CONTENT_SECURITY_POLICY, STRICT_POLICY);
+    for (name, value) in SECURITY {
+        set_default(&mut response, name, value);
+    }
+    response
+}
+
+/// Says what is wrong with a body that is too large in the way everything else is said.
+pub async fn refuse_large(State(limit): State<usize>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !explained {
+        return Problem::too_large(limit).into_response();
+    }
     response
 }
 

@@ -1,13 +1,15 @@
 //! Pages, rendered here first and then hydrated in the browser, and the files they need.
 
-use super::{AppState, Catalogue, observe};
+use super::{AppState, Catalogue, error, observe};
 use crate::store::{ReadError, Store};
 use app::backend::{Answer, Backend, Unavailable};
 use axum::{
     Router,
+    extract::Request,
     handler::Handler,
     http::{HeaderValue, header},
-    middleware,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
 };
 use leptos::{context::provide_context, nonce::use_nonce, prelude::use_context};
 use leptos_axum::{
@@ -20,6 +22,10 @@ use market::{
 };
 use std::sync::Arc;
 use tower_http::services::ServeDir;
+
+/// The longest path, and the longest name in it, that are looked for; Linux has no longer names.
+const MAX_PATH: usize = 1024;
+const MAX_NAME: usize = 255;
 
 /// The pages, and as fallback the files of the site and a page that says there is none.
 pub fn routes(state: &AppState) -> Router<AppState> {
@@ -41,7 +47,17 @@ pub fn routes(state: &AppState) -> Router<AppState> {
     Router::new()
         .leptos_routes_with_context(state, pages, context, move || app::shell(options.clone()))
         .fallback_service(files)
+        .layer(middleware::from_fn(refuse_unnameable))
         .layer(middleware::from_fn(observe::revalidate))
+}
+
+/// A name that no file can have is a name of nothing; the file system would call it an error.
+async fn refuse_unnameable(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if path.len() > MAX_PATH || path.split('/').any(|name| name.len() > MAX_NAME) {
+        return error::not_found(request.uri().clone()).await.into_response();
+    }
+    next.run(request).await
 }
 
 /// A page may load from its own server only, and run only the scripts that the server put into it.

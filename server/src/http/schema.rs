@@ -137,6 +137,14 @@ pub enum Sort {
     Desc,
 }
 
+/// How bars are written.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum Format {
+    Json,
+    Csv,
+}
+
 /// An instant or a day, as parameters take it.
 pub struct Instant;
 

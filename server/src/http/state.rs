@@ -1,10 +1,11 @@
 //! What handlers share.
 
-use super::{Catalogue, Replays};
+use super::{Catalogue, Limits, Replays, RequestRate};
 use crate::{feed::Feed, pipeline::Controls, store::Store};
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
 
 /// Cheap to clone; each part can be extracted on its own, and so can the store.
 #[derive(Clone, FromRef)]
@@ -17,12 +18,21 @@ pub struct AppState {
     pub controls: Controls,
     pub catalogue: Catalogue,
     pub replays: Replays,
+    pub limits: Arc<Limits>,
+    /// `None`: any number of requests.
+    pub rate: Option<RequestRate>,
 }
 
 impl AppState {
     pub fn new(feed: Feed, leptos_options: LeptosOptions, metrics: PrometheusHandle, controls: Controls) -> Self {
         let catalogue = Catalogue::new(feed.store.clone());
-        Self { feed, leptos_options, metrics, controls, catalogue, replays: Replays::default() }
+        let (replays, limits) = (Replays::default(), Arc::default());
+        Self { feed, leptos_options, metrics, controls, catalogue, replays, limits, rate: None }
+    }
+
+    /// With what each caller is allowed; without, only time is limited.
+    pub fn limited(self, limits: &Limits) -> Self {
+        Self { limits: Arc::new(limits.clone()), rate: RequestRate::new(limits), ..self }
     }
 }
 

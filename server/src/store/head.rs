@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// Postgres does not answer.
     pub async fn head(&self) -> Result<Head, sqlx::Error> {
-        let row = sqlx::query("select epoch, seq from stream_head").fetch_one(&self.pool).await?;
+        let row = sqlx::query("select epoch, seq from stream_head").fetch_one(self.readers()).await?;
         Ok(Head { epoch: row.get("epoch"), seq: row.get("seq") })
     }
 
@@ -47,7 +47,7 @@ impl Store {
     /// # Errors
     /// Postgres does not answer.
     pub async fn changes_since(&self, since: i64, symbols: &[Symbol], limit: i64) -> Result<ChangesSince, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.readers().begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let seq: i64 = sqlx::query_scalar("select seq from stream_head").fetch_one(&mut *tx).await?;
         if since > seq {

@@ -7,6 +7,7 @@ mod dictionary;
 mod fold;
 mod head;
 mod partition;
+mod pools;
 mod quarantine;
 mod read;
 mod redrive;
@@ -25,40 +26,17 @@ pub use read::*;
 pub use redrive::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand};
 pub use schema::SchemaError;
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+use sqlx::PgPool;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
 };
-use std::time::Duration;
 
 /// Postgres, as every part of the program sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
-}
-
-impl Store {
-    /// A store whose connections are opened when they are first needed: the program starts, and says so, also while
-    /// Postgres is away.
-    pub fn new(options: PgConnectOptions, connections: u32) -> Self {
-        let options = options.application_name("stockstream").options([("timezone", "UTC")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(3))
-            .idle_timeout(Duration::from_secs(300))
-            .connect_lazy_with(options);
-        Self { pool }
-    }
-
-    pub fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    /// Whether Postgres answers now.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn ping(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("select 1").execute(&self.pool).await.map(drop)
-    }
+    readers: PgPool,
+    /// When this process last found the schema up to date.
+    migrated: Arc<OnceLock<Instant>>,
 }

@@ -243,7 +243,7 @@ impl Store {
         .bind(after.map(|after| after.partition))
         .bind(after.map(|after| after.offset))
         .bind(i64::from(limit));
-        let rows = within(query.fetch_all(self.pool())).await?;
+        let rows = within(query.fetch_all(self.readers())).await?;
         rows.iter()
             .map(|row| {
                 let record = QuarantinedRecord::from_row(row)?;
@@ -271,7 +271,7 @@ impl Store {
         .bind(id.partition)
         .bind(id.offset)
         .bind(id.incarnation);
-        let Some(row) = within(query.fetch_optional(self.pool())).await? else { return Ok(None) };
+        let Some(row) = within(query.fetch_optional(self.readers())).await? else { return Ok(None) };
         Ok(Some(QuarantinedBytes {
             record: QuarantinedRecord::from_row(&row)?,
             key: row.try_get("key")?,

@@ -28,6 +28,16 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether the question was ended because it took too long.
+    pub fn is_too_slow(&self) -> bool {
+        match self {
+            Self::Timeout => true,
+            // query_canceled: the session's statement_timeout
+            Self::Sql(sqlx::Error::Database(error)) => error.code().as_deref() == Some("57014"),
+            Self::Sql(_) => false,
+        }
+    }
+
     /// Whether Postgres is away or overloaded, so that the same question may succeed later. Everything else is a
     /// defect of this program.
     pub fn is_outage(&self) -> bool {
@@ -269,7 +279,7 @@ impl Store {
                     order by time desc limit 1) last
                  order by symbol.symbol",
             )
-            .fetch_all(self.pool()),
+            .fetch_all(self.readers()),
         )
         .await?;
         rows.into_iter()
@@ -288,7 +298,7 @@ impl Store {
                  where not exists (select from symbol where symbol = asked) order by place",
             )
             .bind(asked)
-            .fetch_all(self.pool()),
+            .fetch_all(self.readers()),
         )
         .await?;
         unknown.iter().map(|symbol| Ok(parse_symbol(symbol)?)).collect()
@@ -297,7 +307,7 @@ impl Store {
     /// The bars asked for, in the order asked for. Longer bars are what [`market::aggregate`] makes of the one-minute
     /// bars; a page never splits one.
     pub async fn bars(&self, query: &BarsQuery) -> Result<Vec<Bar>, ReadError> {
-        let mut bars = within(async { read_bars(&mut *self.pool().acquire().await?, query).await }).await?;
+        let mut bars = within(async { read_bars(&mut *self.readers().acquire().await?, query).await }).await?;
         if query.descending {
             bars.reverse();
         }
@@ -316,7 +326,7 @@ impl Store {
                 .bind(symbol.as_str())
                 .bind(from)
                 .bind(to)
-                .fetch_all(self.pool()),
+                .fetch_all(self.readers()),
         )
         .await?;
         Ok(rows.into_iter().map(Bar::from).collect())
@@ -332,7 +342,7 @@ impl Store {
             ))
             .bind(symbol.as_str())
             .bind(n.max(0))
-            .fetch_optional(self.pool()),
+            .fetch_optional(self.readers()),
         )
         .await?;
         Ok(row.map(Bar::from))
@@ -352,7 +362,7 @@ impl Store {
                  order by symbol.symbol",
             )
             .bind(asked)
-            .fetch_all(self.pool()),
+            .fetch_all(self.readers()),
         )
         .await?;
         rows.iter()
@@ -378,7 +388,7 @@ impl Store {
         limit: u32,
     ) -> Result<Option<Stats>, ReadError> {
         let query = BarsQuery { start, end, ..BarsQuery::newest(symbol.clone(), timeframe, limit) };
-        let bars = within(async { read_bars(&mut *self.pool().acquire().await?, &query).await }).await?;
+        let bars = within(async { read_bars(&mut *self.readers().acquire().await?, &query).await }).await?;
         Ok(Stats::of(&bars))
     }
 
@@ -393,7 +403,7 @@ impl Store {
         let query = BarsQuery::newest(symbol.clone(), timeframe, bars);
         within(async {
             let mut transaction =
-                self.pool().begin_with("begin transaction isolation level repeatable read, read only").await?;
+                self.readers().begin_with("begin transaction isolation level repeatable read, read only").await?;
             let seq = sqlx::query_scalar("select seq from stream_head").fetch_one(&mut *transaction).await?;
             let bars = read_bars(&mut transaction, &query).await?;
             transaction.commit().await?;

@@ -5,6 +5,7 @@ use sqlx::{
     Connection, PgConnection, Row,
     migrate::{MigrateError, Migrator},
 };
+use std::time::Instant;
 
 /// The schema this program works with.
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -69,7 +70,10 @@ impl Store {
         let mut connection = self.pool.acquire().await?.detach();
         let result = bring_up_to_date(&mut connection).await;
         match &result {
-            Ok(()) => connection.close().await?,
+            Ok(()) => {
+                self.migrated.get_or_init(Instant::now);
+                connection.close().await?;
+            }
             Err(_) => drop(connection.close_hard().await),
         }
         result

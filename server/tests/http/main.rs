@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
+mod edges;
 mod market_data;
 mod operations;
 mod original;
+mod reader;
+mod serve;
 mod site;
+mod wire;

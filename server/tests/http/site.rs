@@ -128,6 +128,15 @@ impl Site {
         &self.state.feed.store
     }
 
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The same server with these limits per caller.
+    pub fn router_with(&self, limits: &http::Limits) -> Router {
+        http::router(self.state.clone().limited(limits))
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[]).await
     }
