@@ -3,6 +3,7 @@
 mod decode;
 mod demo;
 mod health;
+mod quarantine;
 mod serve;
 
 use crate::{
@@ -21,6 +22,7 @@ const WRONG_CONFIGURATION: u8 = 2;
 pub fn run(cli: Cli) -> ExitCode {
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Said(code)) => ExitCode::from(code),
         Err(Failure::Configuration(mistakes)) => {
             complain(&mistakes.to_string());
             ExitCode::from(WRONG_CONFIGURATION)
@@ -35,6 +37,8 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 enum Failure {
+    /// The command has said all there is to say; the exit code is left.
+    Said(u8),
     Configuration(Mistakes),
     Other(anyhow::Error),
 }
@@ -73,6 +77,11 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Ok(say(&summary.to_string())?)
         }
         Command::Decode(args) => Ok(decode::run(&args)?),
+        Command::Quarantine(command) => match block_on(log, |_| quarantine::run(command))? {
+            quarantine::Ended::Well => Ok(()),
+            quarantine::Ended::Refused => Err(Failure::Said(1)),
+            quarantine::Ended::Misconfigured(mistakes) => Err(mistakes.into()),
+        },
         Command::Openapi => {
             let document = http::openapi().to_pretty_json().map_err(anyhow::Error::from)?;
             Ok(say(&document)?)

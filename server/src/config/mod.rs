@@ -2,10 +2,15 @@
 
 mod checked;
 mod limits;
+mod quarantine;
 mod value;
 
 pub use checked::{Checked, Mistakes};
 pub use limits::LimitArgs;
+pub use quarantine::{
+    QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs, QuarantineShowArgs, RecordPart,
+    StoreArgs,
+};
 pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
 
 use crate::{http::Limits, pipeline::ConsumerConfig, telemetry::LogFormat};
@@ -39,6 +44,9 @@ pub enum Command {
     Feed(FeedCommand),
     /// Reads captured Kafka records (JSON Lines) and prints what is understood of each, or why not.
     Decode(DecodeArgs),
+    /// Looks at refused records and gives them another chance.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Prints the OpenAPI document of the REST API.
     Openapi,
     /// Looks at the configuration.

@@ -4,7 +4,7 @@
 //! said in general words with an `instance` that also stands in the log, where the cause is; causes never leave the
 //! server.
 
-use crate::store::ReadError;
+use crate::store::{ReadError, RecordId};
 use axum::{
     body::Body,
     http::{HeaderValue, Method, StatusCode, Uri, header},
@@ -100,6 +100,14 @@ impl Problem {
     pub fn no_bars(symbol: &Symbol) -> Self {
         let detail = format!("{symbol} has no bars in this window.");
         Self::new(StatusCode::NOT_FOUND, "no_bars", "No bars", detail)
+    }
+
+    /// 404: no such record was refused.
+    pub fn not_quarantined(id: &RecordId) -> Self {
+        let topic: String = id.topic.chars().take(249).collect();
+        let id = RecordId { topic, ..id.clone() };
+        let detail = format!("{id} is not in quarantine; /api/v1/quarantine?state=all lists what is.");
+        Self::new(StatusCode::NOT_FOUND, "not_quarantined", "Not in quarantine", detail)
     }
 
     /// The request is not the handshake that a WebSocket begins with; the status is the protocol's.

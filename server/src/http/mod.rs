@@ -17,6 +17,7 @@ mod original;
 mod pages;
 mod params;
 mod patience;
+mod quarantine;
 pub mod schema;
 mod serve;
 mod state;
@@ -54,6 +55,9 @@ fn limited() -> OpenApiRouter<AppState> {
         .routes(routes!(original::next_amzn))
         .routes(routes!(original::next_aapl))
         .routes(routes!(original::find_line))
+        // People who look after the data
+        .routes(routes!(quarantine::list_quarantine))
+        .routes(routes!(quarantine::find_quarantine))
 }
 
 /// What supervisors and Prometheus call, as often as they like: a busy server must not look like a dead one.

@@ -174,6 +174,21 @@ pub struct QuarantinedBytes {
     pub headers: Value,
 }
 
+impl QuarantinedBytes {
+    /// The headers with the values of those whose names sound like a secret as `***`.
+    pub fn headers_without_secrets(&self) -> Value {
+        const SECRETS: [&str; 6] = ["authorization", "cookie", "credential", "password", "secret", "token"];
+        let mut headers = self.headers.clone();
+        for header in headers.as_array_mut().into_iter().flatten() {
+            let name = header[0].as_str().unwrap_or_default().to_ascii_lowercase();
+            if SECRETS.iter().any(|secret| name.contains(secret)) && !header[1].is_null() {
+                header[1] = Value::from("***");
+            }
+        }
+        headers
+    }
+}
+
 /// Which refused records. `None` is any.
 #[derive(Clone, Debug, Default)]
 pub struct QuarantineFilter {

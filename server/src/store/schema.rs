@@ -25,6 +25,11 @@ pub enum SchemaError {
     Other(i64),
     #[error("migration {version} failed: {source}")]
     Failed { version: i64, source: sqlx::Error },
+    #[error(
+        "this database has not been brought up to this version of stockstream: start `stockstream serve` of this version \
+         on it first"
+    )]
+    Behind,
     #[error("Postgres: {0}")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
@@ -77,6 +82,18 @@ impl Store {
             Err(_) => drop(connection.close_hard().await),
         }
         result
+    }
+}
+
+impl Store {
+    /// Makes sure that the schema is the one of this program, by reading alone: for commands that work beside a server
+    /// and leave migrating to it.
+    ///
+    /// # Errors
+    /// It is not, or Postgres does not answer.
+    pub async fn require_current(&self) -> Result<(), SchemaError> {
+        let mut connection = self.pool.acquire().await?;
+        if is_current(&mut connection).await? { Ok(()) } else { Err(SchemaError::Behind) }
     }
 }
 

@@ -6,6 +6,7 @@ mod edges;
 mod market_data;
 mod operations;
 mod original;
+mod quarantine;
 mod reader;
 mod serve;
 mod site;

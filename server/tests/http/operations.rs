@@ -25,6 +25,8 @@ async fn the_document_describes_every_route_and_every_reference_resolves() {
         BTreeSet::from([
             "/api/v1/bars",
             "/api/v1/latest",
+            "/api/v1/quarantine",
+            "/api/v1/quarantine/{topic}/{partition}/{offset}",
             "/api/v1/stats",
             "/api/v1/stream",
             "/api/v1/symbols",
