@@ -4,7 +4,7 @@ use crate::{
     config::WebConfig,
     feed::{Feed, Hub, Publisher, pulse},
     http::{self, AppState},
-    pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress},
+    pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress, StatusHandle},
     store::{IsSimulated, SchemaError, Store},
     telemetry,
 };
@@ -61,6 +61,8 @@ pub struct Running {
     pub progress: Progress,
     /// Pauses, resumes and drains the pipeline.
     pub controls: Controls,
+    /// What the pipeline says of itself.
+    pub status: StatusHandle,
     pub address: SocketAddr,
     pipeline: JoinHandle<Result<(), SchemaError>>,
     tasks: TaskTracker,
@@ -105,7 +107,7 @@ impl Application {
         let feed = Feed {
             hub,
             store: self.store,
-            status,
+            status: status.clone(),
             source: self.source,
             budget_ms: self.web.budget_ms,
             shutdown: shutdown.clone(),
@@ -122,7 +124,7 @@ impl Application {
             tasks.spawn(rate.forget(shutdown.clone()));
         }
         tasks.spawn(http::serve(self.listener, http::router(state), self.web.limits, shutdown.clone()));
-        Ok(Running { progress, controls, address, pipeline, tasks, sockets, shutdown })
+        Ok(Running { progress, controls, status, address, pipeline, tasks, sockets, shutdown })
     }
 }
 

@@ -13,7 +13,11 @@ pub use quarantine::{
 };
 pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
 
-use crate::{http::Limits, pipeline::ConsumerConfig, telemetry::LogFormat};
+use crate::{
+    http::Limits,
+    pipeline::{Assignment, ConsumerConfig},
+    telemetry::LogFormat,
+};
 use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret;
 use std::{net::SocketAddr, path::PathBuf};
@@ -123,6 +127,10 @@ pub struct ServeArgs {
     /// Consumer group under which offsets are reported for lag tools; the offsets that count are in Postgres.
     #[arg(long, env = "KAFKA_GROUP", default_value = "stockstream")]
     group: String,
+    /// Which partitions this instance consumes: all of them (static, for one instance), or those that the consumer group
+    /// gives it (group, for several instances that share the work and take over from each other).
+    #[arg(long, env = "STOCKSTREAM_ASSIGNMENT", value_enum, default_value = "static")]
+    assignment: Assignment,
     /// Any librdkafka property as key=value (security.protocol=…, sasl.password=…); may repeat, or be separated by
     /// semicolons.
     #[arg(long = "kafka-property", env = "KAFKA_PROPERTIES", value_delimiter = ';', hide_env_values = true)]
@@ -230,6 +238,7 @@ impl ServeArgs {
                     brokers: brokers?.0,
                     topics: topics.into_iter().flatten().map(|topic| topic.0).collect(),
                     group: self.group,
+                    assignment: self.assignment,
                     properties,
                 },
             })
@@ -254,6 +263,7 @@ impl ServeConfig {
             "brokers": self.consumer.brokers,
             "topics": self.consumer.topics,
             "group": self.consumer.group,
+            "assignment": format!("{:?}", self.consumer.assignment).to_lowercase(),
             "kafka_properties":
                 self.consumer.properties.iter().map(|(key, _)| format!("{key}=***")).collect::<Vec<_>>(),
         })
