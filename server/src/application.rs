@@ -1,6 +1,7 @@
 //! The running whole, as `demo` and `serve` share it: pipeline, live feed and HTTP server around one store.
 
 use crate::{
+    alert::{self, Alerts, Incidents, Patience},
     config::WebConfig,
     feed::{Feed, Hub, Publisher, pulse},
     http::{self, AppState},
@@ -87,6 +88,9 @@ impl Application {
         tasks.spawn(telemetry::upkeep(self.metrics.clone(), shutdown.clone()));
         tasks.spawn(publisher.clone().run(self.store.with_own_reads(), shutdown.clone()));
         tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
+        let alerts = Alerts::start(self.web.alerts.targets()?, Patience::default(), &tasks, &shutdown);
+        let incidents = Incidents::new(self.web.alerts.down_after);
+        tasks.spawn(alert::watch(status.clone(), incidents, alerts, shutdown.clone()));
         let pipeline = Pipeline {
             config: self.consumer,
             store: self.store.clone(),
@@ -119,7 +123,9 @@ impl Application {
             .site_pkg_dir("pkg")
             .site_addr(address)
             .build();
-        let state = AppState::new(feed, options, self.metrics, controls.clone()).limited(&self.web.limits);
+        let state = AppState::new(feed, options, self.metrics, controls.clone())
+            .limited(&self.web.limits)
+            .controlled_by(self.web.control_token.as_ref());
         if let Some(rate) = state.rate.clone() {
             tasks.spawn(rate.forget(shutdown.clone()));
         }

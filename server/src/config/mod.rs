@@ -1,11 +1,15 @@
 //! What can be configured, and how: a flag or an environment variable each, so that `--help` is the manual.
 
+mod alert;
 mod checked;
+mod control;
 mod limits;
 mod quarantine;
 mod value;
 
+pub use alert::{AlertArgs, AlertConfig};
 pub use checked::{Checked, Mistakes};
+pub use control::{ControlArgs, ControlToken, PipelineArgs, PipelineCommand, Target, TargetArgs};
 pub use limits::LimitArgs;
 pub use quarantine::{
     QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs, QuarantineShowArgs, RecordPart,
@@ -56,6 +60,12 @@ pub enum Command {
     /// Looks at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Looks at, pauses, resumes or drains the pipeline of a running server.
+    ///
+    /// Exit codes: 0 done, or everything runs; 1 not everything runs, or a drain has not ended in time; 2 nothing could be
+    /// asked or ordered.
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
     /// Asks a running server whether it is ready; exit code 0 when it is. For container health checks.
     Health(HealthArgs),
 }
@@ -87,6 +97,10 @@ pub struct WebArgs {
     budget_ms: Checked<Budget>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    control: ControlArgs,
+    #[command(flatten)]
+    alerts: AlertArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -157,6 +171,9 @@ pub struct WebConfig {
     pub site_root: PathBuf,
     pub budget_ms: u32,
     pub limits: Limits,
+    /// Opens the control endpoints; without it they are closed.
+    pub control_token: Option<ControlToken>,
+    pub alerts: AlertConfig,
 }
 
 /// [`DemoArgs`], checked.
@@ -183,7 +200,16 @@ impl WebArgs {
         let listen = mistakes.check("--listen", self.listen);
         let budget_ms = mistakes.check("--budget-ms", self.budget_ms);
         let limits = self.limits.check(mistakes);
-        Some(WebConfig { listen: listen?, site_root: self.site_root, budget_ms: budget_ms?.0, limits: limits? })
+        let control_token = self.control.check(mistakes);
+        let alerts = self.alerts.check(mistakes);
+        Some(WebConfig {
+            listen: listen?,
+            site_root: self.site_root,
+            budget_ms: budget_ms?.0,
+            limits: limits?,
+            control_token,
+            alerts: alerts?,
+        })
     }
 }
 
@@ -258,6 +284,8 @@ impl ServeConfig {
             "max_connections_per_address": self.web.limits.connections_per_address,
             "rate_limit": self.web.limits.requests_per_second,
             "limit_loopback": self.web.limits.limit_loopback,
+            "control_token": self.web.control_token.as_ref().map(|_| "***"),
+            "alerts": self.web.alerts.redacted(),
             "database_url": self.database_url.redacted(),
             "database_connections": self.database_connections,
             "brokers": self.consumer.brokers,
