@@ -74,10 +74,6 @@ pub struct Refused {
 pub enum RefusedReason {
     Decode(DecodeError),
     Rules(Vec<Violation>),
-    /// Postgres refused the row.
-    Store {
-        message: String,
-    },
 }
 
 /// What became of the records of a batch; the conservation equation in numbers.
@@ -241,7 +237,10 @@ pub(super) fn fold(
                     new: key.row.is_none() && key.before.as_ref().is_none_or(|stored| stored.state.deleted),
                 });
                 if let Some((symbol, time)) = moved {
-                    effect.touched.push(Touched { symbol, time, event_time, new: false });
+                    // Also in the log: who comes back must learn that nothing is left where the row was.
+                    effect.touched.push(Touched { symbol: symbol.clone(), time, event_time, new: false });
+                    let op = op_code(upsert.op);
+                    effect.log.push(Logged { offset, record_id, symbol, time, event_time, op, outcome: b'd' });
                 }
                 effect.log.push(Logged {
                     offset,

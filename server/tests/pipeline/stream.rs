@@ -16,13 +16,13 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-pub struct Client {
+struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     msgpack: bool,
 }
 
 impl Client {
-    pub async fn connect(server: &Server) -> Self {
+    async fn connect(server: &Server) -> Self {
         let url = format!("ws://{}/api/v1/stream", server.address);
         let (socket, _) = connect_async(url).await.expect("the server upgrades");
         Self { socket, msgpack: false }
@@ -60,25 +60,25 @@ impl Client {
         .expect("a message in time")
     }
 
-    pub async fn hello(&mut self) -> (String, i64) {
+    async fn hello(&mut self) -> (String, i64) {
         match self.next().await {
             ServerMessage::Hello { epoch, seq, .. } => (epoch, seq),
             other => panic!("expected hello, got {other:?}"),
         }
     }
 
-    pub async fn subscribe(&mut self, symbols: &[&str], timeframe: Timeframe) {
+    async fn subscribe(&mut self, symbols: &[&str], timeframe: Timeframe) {
         self.send(&sub(symbols, timeframe, None)).await;
     }
 
-    pub async fn snap(&mut self) -> (Symbol, i64, Vec<Bar>, Option<Stats>) {
+    async fn snap(&mut self) -> (Symbol, i64, Vec<Bar>, Option<Stats>) {
         match self.next().await {
             ServerMessage::Snap { symbol, seq, bars, stats, .. } => (symbol, seq, bars, stats),
             other => panic!("expected a snapshot, got {other:?}"),
         }
     }
 
-    pub async fn delta(&mut self) -> (Symbol, i64, i64, Vec<Record>) {
+    async fn delta(&mut self) -> (Symbol, i64, i64, Vec<Record>) {
         match self.next().await {
             ServerMessage::Delta { symbol, prev, seq, records, .. } => (symbol, prev, seq, records),
             other => panic!("expected a delta, got {other:?}"),
@@ -156,17 +156,22 @@ async fn a_returning_client_gets_what_it_missed_or_is_told_to_start_over() {
     let (_, seen, ..) = client.snap().await;
     drop(client);
 
-    source.send([insert(&Row::new(4, "AMZN", 3, 15_300), 4), delete(1, 5), tombstone(1)]).await;
-    server.until_consumed(6).await;
+    let moved = update(&Row::new(2, "AMZN", 7, 15_000), 6);
+    source.send([insert(&Row::new(4, "AMZN", 3, 15_300), 4), delete(1, 5), tombstone(1), moved]).await;
+    server.until_consumed(7).await;
     let mut client = Client::connect(&server).await;
     client.hello().await;
     client.send(&sub(&["AMZN"], Timeframe::Minute1, Some((epoch, seen)))).await;
     let (_, prev, seq, records) = client.delta().await;
-    assert_eq!((prev, seq), (seen, seen + 2));
-    assert!(
-        matches!(&records[..], [Record::Del { time, .. }, Record::Rev { bar, .. }] if *time == minute(0) && bar.time == minute(3)),
-        "{records:?}"
-    );
+    assert_eq!((prev, seq), (seen, seen + 4), "a row that moves leaves one place and takes another");
+    let places: Vec<_> = records
+        .iter()
+        .map(|record| match record {
+            Record::Bar { bar, .. } | Record::Rev { bar, .. } => (bar.time, true),
+            Record::Del { time, .. } => (*time, false),
+        })
+        .collect();
+    assert_eq!(places, [(minute(0), false), (minute(1), false), (minute(3), true), (minute(7), true)]);
 
     for (epoch, since) in [("another".to_owned(), seen), (client_epoch(&server).await, 1_000_000)] {
         client.send(&sub(&["AMZN"], Timeframe::Minute1, Some((epoch, since)))).await;
