@@ -3,8 +3,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt stack stack-stop bench clean
+.PHONY: help run build test check fmt stack stack-stop bench chaos clean
 ARGS ?=
+SEED ?= 1
+MINUTES ?= 10
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r task text; do printf '  make %-11s %s\n' "$$task" "$$text"; done
@@ -38,6 +40,10 @@ stack-stop: ## end what `make stack` started
 bench: ## rows per second and per CPU-second, next to raw consume, raw COPY and Debezium's JDBC sink
 	@scripts/setup.sh bench
 	@. .tools/env && bench/ingest.sh $(ARGS)
+
+chaos: ## MINUTES of faults around the real server, decided by SEED; then a judge compares what is left with what must be
+	@scripts/setup.sh stack
+	@scripts/chaos.sh --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 clean: ## delete what was built; tools and data stay
 	@rm -rf target

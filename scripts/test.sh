@@ -2,7 +2,7 @@
 # Runs every ring of tests, innermost first, and adds up what they report.
 #
 #   scripts/test.sh              all of them
-#   scripts/test.sh pure server  some of them: pure server browser stack
+#   scripts/test.sh pure server  some of them: pure server browser stack chaos
 #
 # A ring that fails, that runs no test or that takes longer than TEST_RING_TIMEOUT seconds (1500) counts as failed;
 # none is ever skipped. The last line is the sum: "N passed, N failed".
@@ -61,7 +61,9 @@ run() {
       export STACK_DIR=$stack_dir STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-1000}
       eval "$(deploy/stack/stack.sh env | sed 's/^/export /')"
       ring "real stack" bash -c "$(declare -f stack); stack" ;;
-    *) echo "test: no such ring: $1 (pure, server, browser, stack)" >&2; exit 2 ;;
+    # A hundred faults of one seed; `make chaos` goes on for longer, and with others.
+    chaos) ring "chaos" scripts/chaos.sh --seed "${CHAOS_SEED:-1}" ;;
+    *) echo "test: no such ring: $1 (pure, server, browser, stack, chaos)" >&2; exit 2 ;;
   esac
 }
 
@@ -73,7 +75,7 @@ if ! scripts/setup.sh test; then
 fi
 # shellcheck source=/dev/null
 . "$ROOT/.tools/env"
-if [ $# = 0 ]; then set -- pure server browser stack; fi
+if [ $# = 0 ]; then set -- pure server browser stack chaos; fi
 for part in "$@"; do run "$part"; done
 
 finish # before the sum, which is the last line

@@ -3,7 +3,6 @@
 mod decode;
 mod demo;
 mod health;
-mod pipeline;
 mod quarantine;
 mod serve;
 
@@ -19,18 +18,11 @@ use tokio_util::sync::CancellationToken;
 /// Exit code of a wrong configuration, a database of another version included.
 const WRONG_CONFIGURATION: u8 = 2;
 
-/// Exit code of a command that asks something and could not, so that 1 can be an answer.
-const COULD_NOT_ASK: u8 = 2;
-
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> ExitCode {
     match execute(cli) {
-        Ok(code) => code,
+        Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Said(code)) => ExitCode::from(code),
-        Err(Failure::Unasked(error)) => {
-            complain(&format!("error: {error:#}"));
-            ExitCode::from(COULD_NOT_ASK)
-        }
         Err(Failure::Configuration(mistakes)) => {
             complain(&mistakes.to_string());
             ExitCode::from(WRONG_CONFIGURATION)
@@ -48,8 +40,6 @@ enum Failure {
     /// The command has said all there is to say; the exit code is left.
     Said(u8),
     Configuration(Mistakes),
-    /// A command whose 1 is an answer did not get so far.
-    Unasked(anyhow::Error),
     Other(anyhow::Error),
 }
 
@@ -71,43 +61,37 @@ struct Log {
     format: telemetry::LogFormat,
 }
 
-fn execute(cli: Cli) -> Result<ExitCode, Failure> {
+fn execute(cli: Cli) -> Result<(), Failure> {
     let log = Log { filter: cli.log, format: cli.log_format };
     match cli.command {
         Command::Demo(args) => {
             let config = args.check()?;
-            block_on(log, |shutdown| demo::run(config, shutdown))?;
+            Ok(block_on(log, |shutdown| demo::run(config, shutdown))?)
         }
         Command::Serve(args) => {
             let config = args.check()?;
-            block_on(log, |shutdown| serve::run(config, shutdown))?;
+            Ok(block_on(log, |shutdown| serve::run(config, shutdown))?)
         }
         Command::Feed(FeedCommand::Replay(args)) => {
             let summary = block_on(log, |shutdown| source::replay(args, shutdown))?;
-            say(&summary.to_string())?;
+            Ok(say(&summary.to_string())?)
         }
-        Command::Decode(args) => decode::run(&args)?,
+        Command::Decode(args) => Ok(decode::run(&args)?),
         Command::Quarantine(command) => match block_on(log, |_| quarantine::run(command))? {
-            quarantine::Ended::Well => {}
-            quarantine::Ended::Refused => return Err(Failure::Said(1)),
-            quarantine::Ended::Misconfigured(mistakes) => return Err(mistakes.into()),
+            quarantine::Ended::Well => Ok(()),
+            quarantine::Ended::Refused => Err(Failure::Said(1)),
+            quarantine::Ended::Misconfigured(mistakes) => Err(mistakes.into()),
         },
         Command::Openapi => {
             let document = http::openapi().to_pretty_json().map_err(anyhow::Error::from)?;
-            say(&document)?;
+            Ok(say(&document)?)
         }
         Command::Config(ConfigCommand::Check(args)) => {
             let config = args.check()?;
-            say(&format!("{:#}", config.redacted()))?;
+            Ok(say(&format!("{:#}", config.redacted()))?)
         }
-        Command::Pipeline(command) => {
-            let task = pipeline::Task::from(command);
-            let target = task.args().target.clone().check()?;
-            return block_on(log, |_| task.run(target)).map_err(Failure::Unasked);
-        }
-        Command::Health(args) => block_on(log, |_| health::run(args))?,
+        Command::Health(args) => Ok(block_on(log, |_| health::run(args))?),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a future with logging on, and a token that SIGINT and SIGTERM cancel.
