@@ -163,6 +163,38 @@ fn a_record_that_is_too_large_is_refused_before_it_is_read() {
     assert_eq!(Decoder::new(1).decode(&raw(Some(&large), None)), Err(expected));
 }
 
+/// Found by fuzzing: a text where an object belongs was quoted whole.
+#[test]
+fn a_reason_is_short_however_long_the_record() {
+    let long = "x".repeat(100_000);
+    for value in [
+        format!(r#"{{"op":"c","after":{{"record_id":1}},"source":"{long}"}}"#),
+        format!(r#"{{"schema":{{"type":"{long}"}},"payload":{{"record_id":1}}}}"#),
+        format!(r#"{{"record_id":1,"open":"{long}"}}"#),
+        format!(r#"{{"record_id":1,"{long}":{}1{}}}"#, "[".repeat(200), "]".repeat(200)),
+        format!(r#"{{"op":"{long}","after":{{"record_id":1}}}}"#),
+        format!(r#""{long}""#),
+    ] {
+        if let Err(error) = Decoder::new(1).decode(&raw(Some(br#"{"record_id":1}"#), Some(value.as_bytes()))) {
+            assert!(error.to_string().len() < 1_000, "{:.200}", error.to_string());
+        }
+    }
+}
+
+/// Found by fuzzing: a version below every real one was accepted.
+#[test]
+fn a_place_before_the_beginning_of_a_log_is_refused() {
+    for source in [
+        r#"{"connector":"postgresql","name":"p","db":"d","lsn":-9223372036854775808}"#,
+        r#"{"connector":"mariadb","name":"m","db":"d","server_id":1,"file":"b.000001","pos":4,"row":-1}"#,
+        r#"{"connector":"mariadb","name":"m","db":"d","server_id":1,"file":"b.000001","pos":-4,"row":0}"#,
+    ] {
+        let value = format!(r#"{{"op":"d","before":null,"after":null,"source":{source}}}"#);
+        let error = Decoder::new(1).decode(&raw(Some(br#"{"record_id":1}"#), Some(value.as_bytes()))).unwrap_err();
+        assert_eq!(error.code(), "bad_position", "{source}");
+    }
+}
+
 #[test]
 fn depth_is_no_danger() {
     let half = Decoder::MAX_BYTES / 2 - 100;

@@ -380,8 +380,11 @@ fn unquoted(text: Option<&str>) -> Option<&str> {
     text.map(|text| text.trim_matches('"'))
 }
 
+/// A reason goes into logs and tables; what it quotes of the record may be as long as the record.
+const LONGEST_REASON: usize = 300;
+
 fn unknown_shape(reason: &str) -> DecodeError {
-    DecodeError::UnknownShape { reason: reason.to_owned() }
+    DecodeError::UnknownShape { reason: scalar::excerpt(reason, LONGEST_REASON) }
 }
 
 fn frame_error(part: &'static str, error: FrameError) -> DecodeError {
@@ -397,6 +400,6 @@ fn json_error(part: &'static str, error: &serde_json::Error) -> DecodeError {
     if error.is_data() {
         unknown_shape(&format!("{part}: {error}"))
     } else {
-        DecodeError::NotJson { part, reason: error.to_string() }
+        DecodeError::NotJson { part, reason: scalar::excerpt(&error.to_string(), LONGEST_REASON) }
     }
 }

@@ -87,10 +87,13 @@ impl<'de> Lead<'de> {
         if let Some(lsn) = self.integer(LSN)? {
             let mut buffer = [0; 256];
             let order = self.integer(TOTAL_ORDER)?.unwrap_or_default();
+            if lsn < 0 {
+                return Err(bad(format!("lsn {lsn}")));
+            }
             return Ok(Some(Position {
                 ident: SourceIdent::Postgres { name: xxh3_64(self.ident_text(&mut buffer)) },
                 hi: lsn,
-                lo: i32::try_from(order).map_err(|_| bad(format!("total_order {order}")))?,
+                lo: counted("total_order", order)?,
             }));
         }
         if let (Some(file), Some(pos)) = (self.text(FILE), self.integer(POS)?) {
@@ -118,7 +121,7 @@ impl<'de> Lead<'de> {
                 base: xxh3_64(base.as_bytes()),
             },
             hi: number << 40 | pos,
-            lo: i32::try_from(row).map_err(|_| bad(format!("row {row}")))?,
+            lo: counted("row", row)?,
         })
     }
 
@@ -133,6 +136,11 @@ impl<'de> Lead<'de> {
         }
         &buffer[..length]
     }
+}
+
+/// A place among several: logs count them from 0 or 1.
+fn counted(name: &str, place: i64) -> Result<i32, DecodeError> {
+    i32::try_from(place).ok().filter(|place| *place >= 0).ok_or_else(|| bad(format!("{name} {place}")))
 }
 
 fn bad(reason: String) -> DecodeError {

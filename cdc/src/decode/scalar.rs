@@ -105,7 +105,7 @@ impl<'a> Cell<'a> {
             Cow::Borrowed(inner)
         };
         if text == UNAVAILABLE || text == UNAVAILABLE_BASE64 {
-            return Err(DecodeError::UnavailableValue { column: self.column.to_owned() });
+            return Err(DecodeError::UnavailableValue { column: shortened(self.column) });
         }
         Ok(text)
     }
@@ -150,7 +150,7 @@ impl<'a> Cell<'a> {
         }
         let undescribed = matches!(self.logical, Logical::Unknown | Logical::Bytes);
         if undescribed && STANDARD.decode(text).is_ok_and(|bytes| !bytes.is_empty()) {
-            return Err(DecodeError::DecimalScaleUnknown { column: self.column.to_owned() });
+            return Err(DecodeError::DecimalScaleUnknown { column: shortened(self.column) });
         }
         Err(self.wrong_type("a number"))
     }
@@ -167,11 +167,11 @@ impl<'a> Cell<'a> {
     }
 
     fn wrong_type(self, expected: &'static str) -> DecodeError {
-        DecodeError::WrongType { column: self.column.to_owned(), expected, found: shortened(self.text) }
+        DecodeError::WrongType { column: shortened(self.column), expected, found: shortened(self.text) }
     }
 
     fn out_of_range(self) -> DecodeError {
-        DecodeError::OutOfRange { column: self.column.to_owned(), value: shortened(self.text) }
+        DecodeError::OutOfRange { column: shortened(self.column), value: shortened(self.text) }
     }
 }
 
@@ -208,8 +208,12 @@ pub(super) fn readable(logical: &Logical, value: Value) -> Value {
 
 /// Enough of a value to recognise it.
 pub(super) fn shortened(text: &str) -> String {
-    const LONGEST: usize = 80;
-    match text.char_indices().nth(LONGEST) {
+    excerpt(text, 80)
+}
+
+/// At most `longest` characters of a text.
+pub(super) fn excerpt(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
