@@ -1,10 +1,11 @@
 //! The running whole, as `demo` and `serve` share it: pipeline, live feed and HTTP server around one store.
 
 use crate::{
+    alert::{self, Alerts, Incidents, Patience},
     config::WebConfig,
     feed::{Feed, Hub, Publisher, pulse},
     http::{self, AppState},
-    pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress},
+    pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress, StatusHandle},
     store::{IsSimulated, SchemaError, Store},
     telemetry,
 };
@@ -61,6 +62,8 @@ pub struct Running {
     pub progress: Progress,
     /// Pauses, resumes and drains the pipeline.
     pub controls: Controls,
+    /// What the pipeline says of itself.
+    pub status: StatusHandle,
     pub address: SocketAddr,
     pipeline: JoinHandle<Result<(), SchemaError>>,
     tasks: TaskTracker,
@@ -85,6 +88,9 @@ impl Application {
         tasks.spawn(telemetry::upkeep(self.metrics.clone(), shutdown.clone()));
         tasks.spawn(publisher.clone().run(self.store.with_own_reads(), shutdown.clone()));
         tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
+        let alerts = Alerts::start(self.web.alerts.targets()?, Patience::default(), &tasks, &shutdown);
+        let incidents = Incidents::new(self.web.alerts.down_after);
+        tasks.spawn(alert::watch(status.clone(), incidents, alerts, shutdown.clone()));
         let pipeline = Pipeline {
             config: self.consumer,
             store: self.store.clone(),
@@ -105,7 +111,7 @@ impl Application {
         let feed = Feed {
             hub,
             store: self.store,
-            status,
+            status: status.clone(),
             source: self.source,
             budget_ms: self.web.budget_ms,
             shutdown: shutdown.clone(),
@@ -117,12 +123,14 @@ impl Application {
             .site_pkg_dir("pkg")
             .site_addr(address)
             .build();
-        let state = AppState::new(feed, options, self.metrics, controls.clone()).limited(&self.web.limits);
+        let state = AppState::new(feed, options, self.metrics, controls.clone())
+            .limited(&self.web.limits)
+            .controlled_by(self.web.control_token.as_ref());
         if let Some(rate) = state.rate.clone() {
             tasks.spawn(rate.forget(shutdown.clone()));
         }
         tasks.spawn(http::serve(self.listener, http::router(state), self.web.limits, shutdown.clone()));
-        Ok(Running { progress, controls, address, pipeline, tasks, sockets, shutdown })
+        Ok(Running { progress, controls, status, address, pipeline, tasks, sockets, shutdown })
     }
 }
 

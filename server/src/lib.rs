@@ -5,6 +5,7 @@
 //! source databases, `telemetry` is logs and metrics, `failpoint` is where the chaos harness
 //! strikes.
 
+pub mod alert;
 pub mod application;
 pub mod command;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod embedded;
 pub mod failpoint;
 pub mod feed;
 pub mod http;
+pub mod outbound;
 pub mod pipeline;
 pub mod source;
 pub mod store;

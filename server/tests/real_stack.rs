@@ -159,7 +159,7 @@ impl Connector {
             config[key] = value.clone();
         }
         let url = format!("{}/connectors/{prefix}", address("STACK_CONNECT_URL"));
-        let http = reqwest::Client::new();
+        let http = client();
         let put = async || {
             // 409 while the worker's group rebalances
             let answer = http.put(format!("{url}/config")).json(&config).send().await.expect("Connect answers");
@@ -178,9 +178,13 @@ impl Connector {
     }
 
     async fn delete(self) {
-        let answer = reqwest::Client::new().delete(&self.url).send().await.expect("Connect answers");
+        let answer = client().delete(&self.url).send().await.expect("Connect answers");
         assert!(answer.status().is_success(), "{}", answer.status());
     }
+}
+
+fn client() -> reqwest::Client {
+    server::outbound::personal_client(Duration::from_secs(30)).expect("TLS is set up")
 }
 
 /// `stockstream serve` as a process of its own.
@@ -200,7 +204,7 @@ impl Server {
             .spawn()
             .expect("the binary starts");
         let ready = async || {
-            let answer = reqwest::get(format!("http://{listen}/readyz")).await;
+            let answer = client().get(format!("http://{listen}/readyz")).send().await;
             answer.is_ok_and(|answer| answer.status().is_success())
         };
         until("the server is ready", ready).await;

@@ -5,7 +5,7 @@ use crate::{
     application::{Application, bind},
     config::DemoConfig,
     embedded::{Broker, Postgres, feed},
-    pipeline::ConsumerConfig,
+    pipeline::{Assignment, ConsumerConfig},
     store::{PartitionKey, Store},
     telemetry,
 };
@@ -53,6 +53,7 @@ async fn with_postgres(
             brokers: broker.bootstrap(),
             topics: vec![TOPIC.to_owned()],
             group: "stockstream-demo".to_owned(),
+            assignment: Assignment::Static,
             properties: Vec::new(),
         },
         source: SourceKind { mode: SourceMode::Replay, simulated, speed: Some(config.speed) },

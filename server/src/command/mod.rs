@@ -3,6 +3,7 @@
 mod decode;
 mod demo;
 mod health;
+mod pipeline;
 mod quarantine;
 mod serve;
 
@@ -18,11 +19,18 @@ use tokio_util::sync::CancellationToken;
 /// Exit code of a wrong configuration, a database of another version included.
 const WRONG_CONFIGURATION: u8 = 2;
 
+/// Exit code of a command that asks something and could not, so that 1 can be an answer.
+const COULD_NOT_ASK: u8 = 2;
+
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> ExitCode {
     match execute(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure::Said(code)) => ExitCode::from(code),
+        Err(Failure::Unasked(error)) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::from(COULD_NOT_ASK)
+        }
         Err(Failure::Configuration(mistakes)) => {
             complain(&mistakes.to_string());
             ExitCode::from(WRONG_CONFIGURATION)
@@ -40,6 +48,8 @@ enum Failure {
     /// The command has said all there is to say; the exit code is left.
     Said(u8),
     Configuration(Mistakes),
+    /// A command whose 1 is an answer did not get so far.
+    Unasked(anyhow::Error),
     Other(anyhow::Error),
 }
 
@@ -61,37 +71,43 @@ struct Log {
     format: telemetry::LogFormat,
 }
 
-fn execute(cli: Cli) -> Result<(), Failure> {
+fn execute(cli: Cli) -> Result<ExitCode, Failure> {
     let log = Log { filter: cli.log, format: cli.log_format };
     match cli.command {
         Command::Demo(args) => {
             let config = args.check()?;
-            Ok(block_on(log, |shutdown| demo::run(config, shutdown))?)
+            block_on(log, |shutdown| demo::run(config, shutdown))?;
         }
         Command::Serve(args) => {
             let config = args.check()?;
-            Ok(block_on(log, |shutdown| serve::run(config, shutdown))?)
+            block_on(log, |shutdown| serve::run(config, shutdown))?;
         }
         Command::Feed(FeedCommand::Replay(args)) => {
             let summary = block_on(log, |shutdown| source::replay(args, shutdown))?;
-            Ok(say(&summary.to_string())?)
+            say(&summary.to_string())?;
         }
-        Command::Decode(args) => Ok(decode::run(&args)?),
+        Command::Decode(args) => decode::run(&args)?,
         Command::Quarantine(command) => match block_on(log, |_| quarantine::run(command))? {
-            quarantine::Ended::Well => Ok(()),
-            quarantine::Ended::Refused => Err(Failure::Said(1)),
-            quarantine::Ended::Misconfigured(mistakes) => Err(mistakes.into()),
+            quarantine::Ended::Well => {}
+            quarantine::Ended::Refused => return Err(Failure::Said(1)),
+            quarantine::Ended::Misconfigured(mistakes) => return Err(mistakes.into()),
         },
         Command::Openapi => {
             let document = http::openapi().to_pretty_json().map_err(anyhow::Error::from)?;
-            Ok(say(&document)?)
+            say(&document)?;
         }
         Command::Config(ConfigCommand::Check(args)) => {
             let config = args.check()?;
-            Ok(say(&format!("{:#}", config.redacted()))?)
+            say(&format!("{:#}", config.redacted()))?;
         }
-        Command::Health(args) => Ok(block_on(log, |_| health::run(args))?),
+        Command::Pipeline(command) => {
+            let task = pipeline::Task::from(command);
+            let target = task.args().target.clone().check()?;
+            return block_on(log, |_| task.run(target)).map_err(Failure::Unasked);
+        }
+        Command::Health(args) => block_on(log, |_| health::run(args))?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a future with logging on, and a token that SIGINT and SIGTERM cancel.

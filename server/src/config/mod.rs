@@ -1,11 +1,15 @@
 //! What can be configured, and how: a flag or an environment variable each, so that `--help` is the manual.
 
+mod alert;
 mod checked;
+mod control;
 mod limits;
 mod quarantine;
 mod value;
 
+pub use alert::{AlertArgs, AlertConfig};
 pub use checked::{Checked, Mistakes};
+pub use control::{ControlArgs, ControlToken, PipelineArgs, PipelineCommand, Target, TargetArgs};
 pub use limits::LimitArgs;
 pub use quarantine::{
     QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs, QuarantineShowArgs, RecordPart,
@@ -13,7 +17,11 @@ pub use quarantine::{
 };
 pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
 
-use crate::{http::Limits, pipeline::ConsumerConfig, telemetry::LogFormat};
+use crate::{
+    http::Limits,
+    pipeline::{Assignment, ConsumerConfig},
+    telemetry::LogFormat,
+};
 use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret;
 use std::{net::SocketAddr, path::PathBuf};
@@ -52,6 +60,12 @@ pub enum Command {
     /// Looks at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Looks at, pauses, resumes or drains the pipeline of a running server.
+    ///
+    /// Exit codes: 0 done, or everything runs; 1 not everything runs, or a drain has not ended in time; 2 nothing could be
+    /// asked or ordered.
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
     /// Asks a running server whether it is ready; exit code 0 when it is. For container health checks.
     Health(HealthArgs),
 }
@@ -83,6 +97,10 @@ pub struct WebArgs {
     budget_ms: Checked<Budget>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    control: ControlArgs,
+    #[command(flatten)]
+    alerts: AlertArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -123,6 +141,10 @@ pub struct ServeArgs {
     /// Consumer group under which offsets are reported for lag tools; the offsets that count are in Postgres.
     #[arg(long, env = "KAFKA_GROUP", default_value = "stockstream")]
     group: String,
+    /// Which partitions this instance consumes: all of them (static, for one instance), or those that the consumer group
+    /// gives it (group, for several instances that share the work and take over from each other).
+    #[arg(long, env = "STOCKSTREAM_ASSIGNMENT", value_enum, default_value = "static")]
+    assignment: Assignment,
     /// Any librdkafka property as key=value (security.protocol=…, sasl.password=…); may repeat, or be separated by
     /// semicolons.
     #[arg(long = "kafka-property", env = "KAFKA_PROPERTIES", value_delimiter = ';', hide_env_values = true)]
@@ -149,6 +171,9 @@ pub struct WebConfig {
     pub site_root: PathBuf,
     pub budget_ms: u32,
     pub limits: Limits,
+    /// Opens the control endpoints; without it they are closed.
+    pub control_token: Option<ControlToken>,
+    pub alerts: AlertConfig,
 }
 
 /// [`DemoArgs`], checked.
@@ -175,7 +200,16 @@ impl WebArgs {
         let listen = mistakes.check("--listen", self.listen);
         let budget_ms = mistakes.check("--budget-ms", self.budget_ms);
         let limits = self.limits.check(mistakes);
-        Some(WebConfig { listen: listen?, site_root: self.site_root, budget_ms: budget_ms?.0, limits: limits? })
+        let control_token = self.control.check(mistakes);
+        let alerts = self.alerts.check(mistakes);
+        Some(WebConfig {
+            listen: listen?,
+            site_root: self.site_root,
+            budget_ms: budget_ms?.0,
+            limits: limits?,
+            control_token,
+            alerts: alerts?,
+        })
     }
 }
 
@@ -230,6 +264,7 @@ impl ServeArgs {
                     brokers: brokers?.0,
                     topics: topics.into_iter().flatten().map(|topic| topic.0).collect(),
                     group: self.group,
+                    assignment: self.assignment,
                     properties,
                 },
             })
@@ -249,11 +284,14 @@ impl ServeConfig {
             "max_connections_per_address": self.web.limits.connections_per_address,
             "rate_limit": self.web.limits.requests_per_second,
             "limit_loopback": self.web.limits.limit_loopback,
+            "control_token": self.web.control_token.as_ref().map(|_| "***"),
+            "alerts": self.web.alerts.redacted(),
             "database_url": self.database_url.redacted(),
             "database_connections": self.database_connections,
             "brokers": self.consumer.brokers,
             "topics": self.consumer.topics,
             "group": self.consumer.group,
+            "assignment": format!("{:?}", self.consumer.assignment).to_lowercase(),
             "kafka_properties":
                 self.consumer.properties.iter().map(|(key, _)| format!("{key}=***")).collect::<Vec<_>>(),
         })

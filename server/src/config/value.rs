@@ -88,16 +88,24 @@ impl DatabaseUrl {
         self.0.expose_secret().parse().expect("checked when it was parsed")
     }
 
-    /// The URL with its password as `***`.
+    /// The URL with its password as `***`, wherever in the URL it stands.
     pub fn redacted(&self) -> String {
-        let url = self.0.expose_secret();
-        match (url.find("://"), url.rfind('@')) {
-            (Some(scheme), Some(at)) if scheme + 3 <= at => {
-                let user = url[scheme + 3..at].split(':').next().unwrap_or_default();
-                format!("{}{user}:***{}", &url[..scheme + 3], &url[at..])
-            }
-            _ => url.to_owned(),
+        let Ok(mut url) = url::Url::parse(self.0.expose_secret()) else { return "***".to_owned() };
+        let authority = url.password().map(|_| "***");
+        if url.set_password(authority).is_err() {
+            return "***".to_owned();
         }
+        let settings: Vec<_> = url.query_pairs().into_owned().collect();
+        if !settings.is_empty() {
+            let shown = |(key, value): (String, String)| {
+                let secret =
+                    !matches!(key.as_str(), "host" | "port" | "user" | "dbname" | "sslmode" | "application_name");
+                (key, if secret { "***".to_owned() } else { value })
+            };
+            url.query_pairs_mut().clear().extend_pairs(settings.into_iter().map(shown));
+        }
+        // A `*` may stand for itself in a URL, but is encoded in a query.
+        url.to_string().replace("%2A", "*")
     }
 }
 

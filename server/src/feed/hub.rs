@@ -89,6 +89,11 @@ impl Hub {
         }
     }
 
+    /// Everything that somebody watches.
+    pub(super) fn topics(&self) -> Vec<Topic> {
+        self.lock().topics.keys().cloned().collect()
+    }
+
     /// The timeframes in which somebody watches a symbol.
     pub(super) fn watched(&self, symbol: &Symbol) -> Vec<Timeframe> {
         let state = self.lock();

@@ -1,31 +1,40 @@
 //! From commits to frames.
+//!
+//! Commits of this process come from its writers, at once. Those of other instances and of commands are found by looking
+//! at the head of the stream a few times a second, and read from the change log. Either way each is published once, in
+//! the order of the stream.
 
 use super::{
     frame::Frame,
     hub::{Hub, Topic},
 };
-use crate::store::{Committed, Head, ReadError, Store, Touched};
+use crate::store::{ChangesSince, Committed, Head, ReadError, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 use market::{
     Bar, Symbol, Timeframe, aggregate,
     wire::{Record, ServerMessage},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// Candles that may be waiting to be looked up; beyond it, clients start from a snapshot.
+/// Candles that may be waiting to be looked up; beyond it, they are read from the change log, or clients start from a
+/// snapshot.
 const MAX_WAITING: usize = 50_000;
 /// Candles of one topic in one frame; beyond it, a snapshot is cheaper.
 const MAX_RECORDS: usize = 300;
 /// The longest span of one-minute rows read at once.
 const MAX_SPAN: TimeDelta = TimeDelta::days(2);
-/// How long a commit may be missing between two others before clients start from a snapshot.
-const MISSING: Duration = Duration::from_secs(2);
+/// How often the head of the stream is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// The pause after a question that the store did not answer.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long a question may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Takes commits from the writers, in any order, and publishes them in commit order. Cheap to clone.
 #[derive(Clone)]
@@ -47,8 +56,17 @@ struct Waiting {
     /// Refused and tagged records not yet announced.
     quarantined: u64,
     tagged: u64,
-    /// What was not kept or not known: ask the store for the head and start over.
-    reset: bool,
+    /// Something was committed that is not kept here: look at the head now.
+    look: bool,
+}
+
+/// A candle that changed.
+struct Changed {
+    time: DateTime<Utc>,
+    event_time: DateTime<Utc>,
+    committed_at: DateTime<Utc>,
+    /// No candle stood there before.
+    new: bool,
 }
 
 impl Publisher {
@@ -61,10 +79,11 @@ impl Publisher {
         self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the stream at the store's head.
+    /// Starts the stream at the store's head, unless it has begun.
     pub fn begin(&self, head: Head) {
-        *self.lock() = Waiting::default();
-        self.hub.begin(head.epoch.to_string(), head.seq);
+        if self.hub.head().0.is_empty() {
+            self.hub.begin(head.epoch.to_string(), head.seq);
+        }
     }
 
     /// Takes a commit. Never waits.
@@ -75,7 +94,7 @@ impl Publisher {
         waiting.tagged += committed.counts.tagged.unsigned_abs();
         waiting.candles += committed.touched.len();
         if committed.reset || waiting.candles > MAX_WAITING {
-            *waiting = Waiting { reset: true, ..Waiting::default() };
+            *waiting = Waiting { look: true, ..Waiting::default() };
         } else if committed.seq > committed.seq_before {
             waiting.commits.insert(committed.seq_before, committed);
         }
@@ -83,39 +102,45 @@ impl Publisher {
         self.inner.notify.notify_one();
     }
 
-    /// Something was committed, but what is not known.
-    pub fn reset(&self) {
-        *self.lock() = Waiting { reset: true, ..Waiting::default() };
+    /// Something was committed, but what is not known here: the change log tells.
+    pub fn catch_up(&self) {
+        self.lock().look = true;
         self.inner.notify.notify_one();
     }
 
     /// Publishes until `shutdown`.
     pub async fn run(self, store: Store, shutdown: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let stuck = !self.lock().commits.is_empty();
-            tokio::select! {
-                () = self.inner.notify.notified() => {}
-                () = tokio::time::sleep(MISSING), if stuck => self.lock().reset = true,
+            let work = async {
+                let looking = tokio::select! {
+                    biased;
+                    () = self.inner.notify.notified() => std::mem::take(&mut self.lock().look),
+                    _ = look.tick() => true,
+                };
+                let begun = !self.hub.head().0.is_empty();
+                tokio::time::timeout(PATIENCE, self.drain(&store, looking || !begun)).await
+            };
+            let reason = tokio::select! {
+                done = work => match done {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(elapsed) => elapsed.to_string(),
+                },
                 () = shutdown.cancelled() => return,
-            }
-            if let Err(error) = self.drain(&store).await {
-                tracing::warn!(%error, "live feed could not look candles up; clients will take a snapshot");
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(500)) => self.reset(),
-                    () = shutdown.cancelled() => return,
-                }
+            };
+            // What was taken to be published and was not is still in the change log.
+            tracing::debug!(reason, "live feed could not look candles up; trying again");
+            self.catch_up();
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = shutdown.cancelled() => return,
             }
         }
     }
 
-    async fn drain(&self, store: &Store) -> Result<(), ReadError> {
-        let reset = std::mem::take(&mut self.lock().reset);
-        if reset {
-            let head = store.head().await?;
-            *self.lock() = Waiting::default();
-            self.hub.begin(head.epoch.to_string(), head.seq);
-            return Ok(());
-        }
+    async fn drain(&self, store: &Store, looking: bool) -> Result<(), ReadError> {
         let (quarantined, tagged) = {
             let mut waiting = self.lock();
             (std::mem::take(&mut waiting.quarantined), std::mem::take(&mut waiting.tagged))
@@ -123,18 +148,62 @@ impl Publisher {
         if quarantined > 0 || tagged > 0 {
             self.hub.broadcast(Frame::new(ServerMessage::Dq { quarantined, tagged }));
         }
+        if looking {
+            self.follow(store).await?;
+        }
         let commits = self.take_in_order();
-        let Some(last) = commits.last() else { return Ok(()) };
-        let (seq, committed_at) = (last.seq, last.committed_at);
-        let mut touched: HashMap<Symbol, Vec<Touched>> = HashMap::new();
+        let Some(seq) = commits.last().map(|last| last.seq) else { return Ok(()) };
+        let mut changed: HashMap<Symbol, Vec<Changed>> = HashMap::new();
         for commit in commits {
-            for candle in commit.touched {
-                touched.entry(candle.symbol.clone()).or_default().push(candle);
+            let committed_at = commit.committed_at;
+            for touched in commit.touched {
+                let (time, event_time, new) = (touched.time, touched.event_time, touched.new);
+                changed.entry(touched.symbol).or_default().push(Changed { time, event_time, committed_at, new });
             }
         }
-        for (symbol, candles) in &touched {
+        self.send_all(store, &changed, seq).await
+    }
+
+    /// Publishes what the stream's head shows to be committed, unless a writer of this process has brought it.
+    async fn follow(&self, store: &Store) -> Result<(), ReadError> {
+        let head = store.head().await?;
+        let (epoch, published) = self.hub.head();
+        if epoch != head.epoch.to_string() || head.seq < published {
+            self.hub.begin(head.epoch.to_string(), head.seq);
+            return Ok(());
+        }
+        if head.seq == published || self.lock().commits.contains_key(&published) {
+            return Ok(());
+        }
+        let symbols: BTreeSet<Symbol> = self.hub.topics().into_iter().map(|(symbol, _)| symbol).collect();
+        let asked: Vec<Symbol> = symbols.iter().cloned().collect();
+        let ChangesSince::Known { seq, candles } = store.changes_since(published, &asked, MAX_WAITING as i64).await?
+        else {
+            self.hub.begin(epoch, head.seq);
+            return Ok(());
+        };
+        let mut changed: HashMap<Symbol, Vec<Changed>> = HashMap::new();
+        for candle in candles {
+            let (time, event_time, committed_at) = (candle.time, candle.event_time, candle.committed_at);
+            changed.entry(candle.symbol).or_default().push(Changed { time, event_time, committed_at, new: false });
+        }
+        self.send_all(store, &changed, seq).await?;
+        // Whoever came while the log was read may have read its snapshot before that commit, and was not asked for.
+        for topic in self.hub.topics().iter().filter(|(symbol, _)| !symbols.contains(symbol)) {
+            self.hub.send_snapshots(topic, seq);
+        }
+        Ok(())
+    }
+
+    async fn send_all(
+        &self,
+        store: &Store,
+        changed: &HashMap<Symbol, Vec<Changed>>,
+        seq: i64,
+    ) -> Result<(), ReadError> {
+        for (symbol, candles) in changed {
             for timeframe in self.hub.watched(symbol) {
-                self.send(store, &(symbol.clone(), timeframe), candles, seq, committed_at).await?;
+                self.send(store, &(symbol.clone(), timeframe), candles, seq).await?;
             }
         }
         self.hub.advance(seq);
@@ -152,26 +221,22 @@ impl Publisher {
             }
             let commit = entry.remove();
             waiting.candles = waiting.candles.saturating_sub(commit.touched.len());
-            head = head.max(commit.seq);
-            ready.push(commit);
+            // What the change log has shown meanwhile is published.
+            if commit.seq > head {
+                head = commit.seq;
+                ready.push(commit);
+            }
         }
         ready
     }
 
-    async fn send(
-        &self,
-        store: &Store,
-        topic: &Topic,
-        candles: &[Touched],
-        seq: i64,
-        committed_at: DateTime<Utc>,
-    ) -> Result<(), ReadError> {
+    async fn send(&self, store: &Store, topic: &Topic, candles: &[Changed], seq: i64) -> Result<(), ReadError> {
         let timeframe = topic.1;
-        let mut buckets: BTreeMap<DateTime<Utc>, (DateTime<Utc>, bool)> = BTreeMap::new();
-        for candle in candles {
-            let bucket = buckets.entry(timeframe.bucket(candle.time)).or_insert((candle.event_time, candle.new));
-            bucket.0 = bucket.0.max(candle.event_time);
-            bucket.1 &= candle.new;
+        // Newest event and commit of each bucket, and whether everything in it is new.
+        let mut buckets: BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>, bool)> = BTreeMap::new();
+        for Changed { time, event_time, committed_at, new } in candles {
+            let newest = buckets.entry(timeframe.bucket(*time)).or_insert((*event_time, *committed_at, *new));
+            *newest = (newest.0.max(*event_time), newest.1.max(*committed_at), newest.2 & *new);
         }
         if buckets.len() > MAX_RECORDS {
             self.hub.send_snapshots(topic, seq);
@@ -180,7 +245,7 @@ impl Publisher {
         let bars = read_buckets(store, topic, buckets.keys().copied()).await?;
         let records = buckets
             .into_iter()
-            .map(|(time, (event_time, new))| match bars.get(&time) {
+            .map(|(time, (event_time, committed_at, new))| match bars.get(&time) {
                 Some(&bar) if new => Record::Bar { bar, event_time, committed_at },
                 Some(&bar) => Record::Rev { bar, event_time, committed_at },
                 None => Record::Del { time, committed_at },

@@ -5,7 +5,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use utoipa::OpenApi;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,10 +23,27 @@ use utoipa::OpenApi;
     tags(
         (name = "Market data", description = "Bars and what they amount to"),
         (name = "Original stock API", description = "The API that this program replaces, as its clients know it"),
+        (name = "Control", description = "The pipeline, and orders for it. Orders need the control token; without one \
+                                          configured they are off"),
         (name = "Operations", description = "For supervisors and Prometheus"),
     ),
+    modifiers(&ControlToken),
 )]
 struct Document;
+
+/// How orders say who gives them.
+struct ControlToken;
+
+impl Modify for ControlToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The server's --control-token, or STOCKSTREAM_CONTROL_TOKEN"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("control_token", SecurityScheme::Http(scheme));
+    }
+}
 
 /// What does not come from the handlers.
 pub(super) fn outline() -> utoipa::openapi::OpenApi {

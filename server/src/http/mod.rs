@@ -5,10 +5,12 @@
 //! caller.
 
 mod catalogue;
+mod control;
 mod csv;
 mod cursor;
 mod document;
 mod error;
+mod gate;
 mod health;
 mod limit;
 mod market_data;
@@ -24,6 +26,7 @@ mod state;
 
 pub use catalogue::Catalogue;
 pub use error::{Problem, Violation};
+pub use gate::Gate;
 pub use limit::{Limits, RequestRate};
 pub use original::Replays;
 pub use pages::PageBackend;
@@ -55,6 +58,10 @@ fn limited() -> OpenApiRouter<AppState> {
         .routes(routes!(original::next_amzn))
         .routes(routes!(original::next_aapl))
         .routes(routes!(original::find_line))
+        // Operators
+        .routes(routes!(control::find_pipeline))
+        .routes(routes!(control::order_pipeline))
+        .routes(routes!(control::list_audit))
         // People who look after the data
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::find_quarantine))

@@ -1,6 +1,9 @@
 //! Turns the records of one partition into batches: decode, check, collect.
 
-use super::understand::{encode_headers, limits_at, understand};
+use super::{
+    lot::{Lot, Mark},
+    understand::{encode_headers, limits_at, understand},
+};
 use crate::store::{Batch, Item, Refused, RefusedReason};
 use cdc::{Decoder, RawRecord};
 use chrono::Utc;
@@ -22,11 +25,11 @@ const MAX_AGE: Duration = Duration::from_millis(20);
 pub struct Batcher {
     decoder: Decoder,
     items: Vec<Item>,
+    marks: Vec<Mark>,
     /// The last item must stand alone.
     full: bool,
     started: Instant,
     next_offset: i64,
-    last_hash: i64,
     limits: Limits,
 }
 
@@ -35,16 +38,16 @@ impl Batcher {
         Self {
             decoder: Decoder::new(incarnation),
             items: Vec::new(),
+            marks: Vec::new(),
             full: false,
             started: Instant::now(),
             next_offset,
-            last_hash: 0,
             limits: limits_at(Utc::now()),
         }
     }
 
     /// Adds a record. Gives back the batch that had to end before it, when it must stand alone.
-    pub fn push(&mut self, message: &BorrowedMessage<'_>) -> Option<Batch> {
+    pub fn push(&mut self, message: &BorrowedMessage<'_>) -> Option<Lot> {
         if self.items.is_empty() {
             self.started = Instant::now();
             self.limits.now = Utc::now();
@@ -54,8 +57,8 @@ impl Batcher {
         let before = if alone { self.take() } else { None };
         self.full = alone;
         self.items.push(item);
+        self.marks.push(Mark { offset: message.offset(), hash: record_hash(message) });
         self.next_offset = message.offset() + 1;
-        self.last_hash = record_hash(message);
         before
     }
 
@@ -73,49 +76,57 @@ impl Batcher {
         !self.items.is_empty() && self.started.elapsed() >= MAX_AGE
     }
 
+    /// Whether the record at `offset` is one that has not been added yet.
+    pub fn expects(&self, offset: i64) -> bool {
+        offset >= self.next_offset
+    }
+
     /// What has been collected, if anything.
-    pub fn take(&mut self) -> Option<Batch> {
-        if self.items.is_empty() {
-            return None;
-        }
+    pub fn take(&mut self) -> Option<Lot> {
+        let last = self.marks.last()?;
         self.full = false;
-        Some(Batch {
-            next_offset: self.next_offset,
-            last_hash: self.last_hash,
+        let batch = Batch {
+            next_offset: last.offset + 1,
+            last_hash: last.hash,
             received_at: Utc::now(),
             items: std::mem::take(&mut self.items),
-        })
+        };
+        Some(Lot::new(batch, std::mem::take(&mut self.marks)))
     }
 
     fn read(&mut self, message: &BorrowedMessage<'_>) -> Item {
         let offset = message.offset();
-        let timestamp_ms = match message.timestamp() {
-            Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) => Some(ms),
-            Timestamp::NotAvailable => None,
-        };
         let record = RawRecord {
             topic: message.topic(),
             partition: message.partition(),
             offset,
-            timestamp_ms,
+            timestamp_ms: timestamp_ms(message),
             key: message.key(),
             value: message.payload(),
         };
         understand(&mut self.decoder, &record, &self.limits)
-            .unwrap_or_else(|reason| refuse(message, timestamp_ms, reason))
+            .unwrap_or_else(|reason| Item::Refused(Box::new(refuse(message, reason))))
     }
 }
 
-fn refuse(message: &BorrowedMessage<'_>, timestamp_ms: Option<i64>, reason: RefusedReason) -> Item {
+fn timestamp_ms(message: &BorrowedMessage<'_>) -> Option<i64> {
+    match message.timestamp() {
+        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) => Some(ms),
+        Timestamp::NotAvailable => None,
+    }
+}
+
+/// A record for quarantine, raw.
+pub fn refuse(message: &BorrowedMessage<'_>, reason: RefusedReason) -> Refused {
     let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
-    Item::Refused(Box::new(Refused {
+    Refused {
         offset: message.offset(),
-        timestamp_ms,
+        timestamp_ms: timestamp_ms(message),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers: encode_headers(headers),
         reason,
-    }))
+    }
 }
 
 /// Tells a record from another one at the same offset of a re-created topic: by key, value and timestamp.

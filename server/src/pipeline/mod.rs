@@ -1,23 +1,37 @@
 //! Consume → decode → check → store → publish → commit.
 //!
-//! One thread polls the broker, decodes and checks; one task per partition writes. Between them are a few batches in a
-//! bounded channel, so decoding and writing overlap and a slow database slows the consumer down instead of filling
-//! memory. The offset that counts is the one in Postgres; the commit to Kafka only feeds lag tools.
+//! ```text
+//! assignment ─ which partitions ─→ supervisor ─ starts and ends ─→ a lane per partition ─→ store, feed
+//!                                                                      ↑ lots      │ asks, hints
+//! probe ─ questions beside the stream ─→ lanes            reader, one thread ←─────┘
+//! ```
+//!
+//! One thread polls the broker, decodes and checks; one task per partition, its lane, writes. Between them are a few
+//! batches in a bounded channel, so decoding and writing overlap and a slow database slows the consumer down instead of
+//! filling memory. The offset that counts is the one in Postgres; the commit to Kafka only feeds lag tools. What goes
+//! wrong with one partition is mended by its lane, and the others go on.
 
+mod assignment;
+mod backoff;
 mod batcher;
-mod consumer;
 mod control;
+mod disposition;
+mod flood;
+mod hints;
+mod lane;
+mod lot;
+mod place;
+mod probe;
+mod reader;
 mod redrive;
+mod settle;
 mod status;
 mod supervisor;
 mod understand;
 
-pub use consumer::ConsumerConfig;
 pub use control::{Controls, Desired, Wish};
+pub use reader::{Assignment, ConsumerConfig};
 pub use redrive::redrive;
 pub use status::{PartitionState, PartitionStatus, Phase, Status, StatusHandle, StatusWriter, channel};
 pub use supervisor::{Pipeline, Progress};
 pub use understand::{encode_headers, limits_at, understand};
-
-/// How many batches may wait between the consumer and a writer.
-const BATCHES_IN_FLIGHT: usize = 2;

@@ -113,8 +113,10 @@ pub struct StatusWriter {
 #[derive(Debug, Default)]
 struct Whole {
     phase: Phase,
-    /// What is wrong with Kafka or Postgres as a whole.
+    /// What is wrong with the pipeline as a whole.
     trouble: Option<String>,
+    /// What is wrong with Kafka.
+    kafka: Option<String>,
 }
 
 /// How far the pipeline as a whole is.
@@ -174,6 +176,13 @@ impl StatusWriter {
         self.update(|whole, _| whole.trouble = trouble);
     }
 
+    /// Says what is wrong with Kafka, or that nothing is any more.
+    pub fn kafka(&self, trouble: Option<String>) {
+        if self.lock().kafka != trouble {
+            self.update(|whole, _| whole.kafka = trouble);
+        }
+    }
+
     /// Changes what is said of a partition; an unknown one is added.
     pub fn partition(&self, key: &PartitionKey, change: impl FnOnce(&mut PartitionStatus)) {
         self.update(|_, status| {
@@ -221,7 +230,7 @@ fn overall(whole: &Whole, partitions: &[PartitionStatus]) -> (PipeState, Option<
     if whole.phase == Phase::Ended {
         return (PipeState::Stopped, None);
     }
-    if let Some(trouble) = &whole.trouble {
+    if let Some(trouble) = whole.kafka.as_ref().or(whole.trouble.as_ref()) {
         return (PipeState::Retrying, Some(trouble.clone()));
     }
     let sentence = |state: PartitionState| {

@@ -111,7 +111,7 @@ impl Store {
         )
         .bind(before.unwrap_or(i64::MAX))
         .bind(i64::from(limit))
-        .fetch_all(&self.pool);
+        .fetch_all(&self.readers);
         let rows = match tokio::time::timeout(READ_TIMEOUT, query).await {
             Ok(rows) => rows?,
             Err(_elapsed) => return Err(ReadError::Timeout),

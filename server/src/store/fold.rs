@@ -74,6 +74,10 @@ pub struct Refused {
 pub enum RefusedReason {
     Decode(DecodeError),
     Rules(Vec<Violation>),
+    /// Postgres refused the row.
+    Store {
+        message: String,
+    },
 }
 
 /// What became of the records of a batch; the conservation equation in numbers.

@@ -8,6 +8,7 @@ mod fold;
 mod head;
 mod partition;
 mod pools;
+mod progress;
 mod quarantine;
 mod read;
 mod redrive;
@@ -19,6 +20,7 @@ pub use audit::{AuditEntry, AuditOutcome, AuditRow, append_audit};
 pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
 pub use head::{ChangedCandle, ChangesSince, Head};
 pub use partition::{FeedPosition, PartitionKey, PartitionState};
+pub use progress::PartitionProgress;
 pub use quarantine::{
     QuarantineFilter, QuarantinePlace, QuarantinedBytes, QuarantinedRecord, RecordId, Resolution, ResolutionState,
 };

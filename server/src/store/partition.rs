@@ -7,7 +7,7 @@ use sqlx::Row;
 use std::fmt;
 
 /// One partition of one topic.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionKey {
     pub topic: String,
     pub partition: i32,

@@ -317,6 +317,7 @@ impl RowWriter<'_> {
 pub(super) fn reasons(reason: &RefusedReason) -> (&'static str, Vec<&'static str>, String) {
     match reason {
         RefusedReason::Decode(error) => ("decode", vec![error.code()], error.to_string()),
+        RefusedReason::Store { message } => ("store", vec!["store_error"], message.clone()),
         RefusedReason::Rules(violations) => {
             let mut worst_first: Vec<_> = violations.iter().collect();
             worst_first.sort_by_key(|violation| std::cmp::Reverse(violation.severity));

@@ -115,6 +115,7 @@ fn a_decoder_that_has_seen_everything_stays_small_and_its_rows_fit_the_store() {
             Err(RefusedReason::Rules(violations)) => {
                 assert!(violations.iter().all(|violation| violation.message.len() <= LONGEST_REASON), "{violations:?}");
             }
+            Err(RefusedReason::Store { message }) => panic!("no store was asked: {message}"),
         });
     });
     // Eight schemas twice (they are kept with the head before them), and the symbols.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
+mod control;
 mod edges;
 mod market_data;
 mod operations;

@@ -137,16 +137,26 @@ impl Site {
         http::router(self.state.clone().limited(limits))
     }
 
+    /// With the control endpoints open to this token.
+    pub fn controlled_by(self, token: &str) -> Self {
+        let state = self.state.controlled_by(Some(&token.parse().unwrap()));
+        Self { router: http::router(state.clone()), state, ..self }
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[]).await
     }
 
     pub async fn ask(&self, method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Answer {
+        self.send(method, path, headers, "").await
+    }
+
+    pub async fn send(&self, method: Method, path: &str, headers: &[(HeaderName, &str)], body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         Answer { status: head.status, headers: head.headers, bytes, path: path.to_owned() }

@@ -11,7 +11,7 @@ use server::{
     application::{Application, Running},
     config::Cli,
     embedded::{Broker, Postgres},
-    pipeline::ConsumerConfig,
+    pipeline::{Assignment, ConsumerConfig, Controls, PartitionState, Status},
     store::Store,
 };
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -73,6 +73,11 @@ impl Server {
 
     /// Starts it, whatever is missing.
     pub async fn launch(store: Store, bootstrap: &str) -> Self {
+        Self::launch_as(store, bootstrap, Assignment::Static).await
+    }
+
+    /// Starts one that consumes what `assignment` says, whatever is missing.
+    pub async fn launch_as(store: Store, bootstrap: &str, assignment: Assignment) -> Self {
         use clap::Parser;
         let cli = Cli::try_parse_from(["stockstream", "demo", "--listen", "127.0.0.1:0"]).expect("legal arguments");
         let server::config::Command::Demo(demo) = cli.command else { unreachable!("asked for demo") };
@@ -87,6 +92,7 @@ impl Server {
                 brokers: bootstrap.to_owned(),
                 topics: vec![TOPIC.to_owned()],
                 group: "test".to_owned(),
+                assignment,
                 properties: Vec::new(),
             },
             source: SourceKind { mode: SourceMode::Live, simulated: false, speed: None },
@@ -104,6 +110,30 @@ impl Server {
         if let Some(running) = self.running.take() {
             running.finish().await.expect("it ends in good order");
         }
+    }
+
+    /// The handle by which an operator pauses and resumes.
+    pub fn controls(&self) -> Controls {
+        self.running.as_ref().expect("it runs").controls.clone()
+    }
+
+    /// What its pipeline says of itself.
+    pub fn status(&self) -> Status {
+        self.running.as_ref().expect("it runs").status.borrow().clone()
+    }
+
+    /// Waits until the pipeline says what is asked for, and gives back the status that did.
+    pub async fn until_status(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
+        let mut status = self.running.as_ref().expect("it runs").status.clone();
+        let said = tokio::time::timeout(PATIENCE, status.wait_for(is_so)).await;
+        let Ok(found) = said else { panic!("waited {PATIENCE:?} in vain: {what}; it says {:#?}", self.status()) };
+        found.expect("the pipeline runs").clone()
+    }
+
+    /// Waits until partition 0 is in a state, and gives back its reason.
+    pub async fn until_state(&self, state: PartitionState) -> Option<String> {
+        let is_so = |status: &Status| status.partitions.first().is_some_and(|partition| partition.state == state);
+        self.until_status(&format!("{state:?}"), is_so).await.partitions.remove(0).reason
     }
 
     /// Status and body of a GET. HTTP/1.0, so that the body ends with the connection.
@@ -155,7 +185,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl F
     .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain: {what}"))
 }
 
-/// Writes records to partition 0 of a broker's topic.
+/// Writes records to a broker's topic.
 pub struct Source(FutureProducer);
 
 impl Source {
@@ -170,9 +200,14 @@ impl Source {
         )
     }
 
+    /// Writes to partition 0.
     pub async fn send(&self, records: impl IntoIterator<Item = Record>) {
+        self.send_to(0, records).await;
+    }
+
+    pub async fn send_to(&self, partition: i32, records: impl IntoIterator<Item = Record>) {
         for (key, value) in records {
-            let mut record = FutureRecord::<str, str>::to(TOPIC).partition(0);
+            let mut record = FutureRecord::<str, str>::to(TOPIC).partition(partition);
             if let Some(key) = &key {
                 record = record.key(key);
             }
@@ -188,7 +223,12 @@ impl Source {
 
 /// A broker with the topic.
 pub fn broker() -> Broker {
+    broker_with(1)
+}
+
+/// A broker with the topic in several partitions.
+pub fn broker_with(partitions: i32) -> Broker {
     let broker = Broker::start().expect("the broker starts");
-    broker.create_topic(TOPIC, 1).expect("the topic is made");
+    broker.create_topic(TOPIC, partitions).expect("the topic is made");
     broker
 }

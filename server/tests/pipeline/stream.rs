@@ -16,13 +16,13 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-struct Client {
+pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     msgpack: bool,
 }
 
 impl Client {
-    async fn connect(server: &Server) -> Self {
+    pub async fn connect(server: &Server) -> Self {
         let url = format!("ws://{}/api/v1/stream", server.address);
         let (socket, _) = connect_async(url).await.expect("the server upgrades");
         Self { socket, msgpack: false }
@@ -60,25 +60,25 @@ impl Client {
         .expect("a message in time")
     }
 
-    async fn hello(&mut self) -> (String, i64) {
+    pub async fn hello(&mut self) -> (String, i64) {
         match self.next().await {
             ServerMessage::Hello { epoch, seq, .. } => (epoch, seq),
             other => panic!("expected hello, got {other:?}"),
         }
     }
 
-    async fn subscribe(&mut self, symbols: &[&str], timeframe: Timeframe) {
+    pub async fn subscribe(&mut self, symbols: &[&str], timeframe: Timeframe) {
         self.send(&sub(symbols, timeframe, None)).await;
     }
 
-    async fn snap(&mut self) -> (Symbol, i64, Vec<Bar>, Option<Stats>) {
+    pub async fn snap(&mut self) -> (Symbol, i64, Vec<Bar>, Option<Stats>) {
         match self.next().await {
             ServerMessage::Snap { symbol, seq, bars, stats, .. } => (symbol, seq, bars, stats),
             other => panic!("expected a snapshot, got {other:?}"),
         }
     }
 
-    async fn delta(&mut self) -> (Symbol, i64, i64, Vec<Record>) {
+    pub async fn delta(&mut self) -> (Symbol, i64, i64, Vec<Record>) {
         match self.next().await {
             ServerMessage::Delta { symbol, prev, seq, records, .. } => (symbol, prev, seq, records),
             other => panic!("expected a delta, got {other:?}"),

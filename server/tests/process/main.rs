@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
+mod alert;
 mod program;
 mod upgrade;

@@ -1,0 +1,71 @@
+//! Telling people that something is wrong, and that it is right again.
+//!
+//! [`Incidents`] decides from the pipeline's status what there is to tell, [`Alerts`] carries it to every [`Target`]
+//! without making anybody wait. This module never touches the stream: it reads a status and writes to a bounded queue.
+
+mod delivery;
+mod incident;
+mod target;
+mod webhook;
+
+pub use delivery::{Alerts, Patience};
+pub use incident::{Incidents, watch};
+pub use target::{Log, Setback, Target};
+pub use webhook::Webhook;
+
+use chrono::{DateTime, Utc};
+use std::fmt;
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AlertKind {
+    /// The flood guard stopped a partition: so many of its records were refused that it is no matter of single records.
+    PartitionPaused,
+    /// The pipeline has not run for longer than is normal.
+    PipelineDown,
+    /// Records had expired in Kafka before they were read. This does not end: they are gone.
+    RetentionGap,
+}
+
+impl AlertKind {
+    /// For logs, metrics and programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PartitionPaused => "partition_paused",
+            Self::PipelineDown => "pipeline_down",
+            Self::RetentionGap => "retention_gap",
+        }
+    }
+}
+
+/// Whether an incident begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    Opened,
+    Resolved,
+}
+
+/// One turn of one incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    pub kind: AlertKind,
+    pub turn: Turn,
+    /// What it is about: `topic[0]`, or `pipeline`.
+    pub subject: String,
+    /// What happened, and what to do about it.
+    pub message: String,
+    /// When this turn was noticed.
+    pub at: DateTime<Utc>,
+    /// When the incident began.
+    pub since: DateTime<Utc>,
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let turn = match self.turn {
+            Turn::Opened => "Alert",
+            Turn::Resolved => "Resolved",
+        };
+        write!(f, "{turn}: {}: {}", self.subject, self.message)
+    }
+}

@@ -1,0 +1,52 @@
+//! Where alerts go.
+
+use super::{Alert, Turn};
+use futures::future::BoxFuture;
+use std::time::Duration;
+
+/// Somebody who wants to be told.
+///
+/// A delivery that was reported as failed may have arrived: a target may see an alert twice, and in rare cases (it was
+/// away for longer than [`Patience`](super::Patience) lasts, or more alerts came than the queue holds) not at all.
+/// Alerts of one target are delivered in order, one at a time.
+pub trait Target: Send + Sync + 'static {
+    /// For logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Delivers one alert; comes back within seconds.
+    fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), Setback>>;
+}
+
+/// Why an alert was not delivered. The text says so without any secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Setback {
+    /// It may work later.
+    #[error("{reason}")]
+    Later {
+        reason: String,
+        /// The target said when.
+        after: Option<Duration>,
+    },
+    /// It will not work however often it is tried.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// The log of this process: always there.
+#[derive(Clone, Copy, Debug)]
+pub struct Log;
+
+impl Target for Log {
+    fn name(&self) -> &'static str {
+        "log"
+    }
+
+    fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), Setback>> {
+        let (kind, subject, message) = (alert.kind.as_str(), &alert.subject, &alert.message);
+        match alert.turn {
+            Turn::Opened => tracing::error!(kind, %subject, since = %alert.since, "alert: {message}"),
+            Turn::Resolved => tracing::info!(kind, %subject, since = %alert.since, "resolved: {message}"),
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+}

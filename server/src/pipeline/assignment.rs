@@ -1,0 +1,185 @@
+//! Which partitions this process consumes, as it changes: all of a topic, or those that the consumer group gives it.
+//!
+//! Both ways end in the same set, which the supervisor follows. In a group, one consumer is only a member: it reads
+//! nothing, so that what is read, from where, and how fast has nothing to do with belonging to the group. What keeps a
+//! member that does not know that it was expelled from writing is the fence in Postgres, not the group.
+
+use super::{
+    StatusWriter,
+    backoff::Backoff,
+    hints::{self, Hint},
+    probe::Probe,
+    reader::{ConsumerConfig, client},
+};
+use crate::store::PartitionKey;
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    types::RDKafkaRespErr,
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::mpsc as commands,
+    time::Duration,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The partitions to consume; `None` until that is known.
+pub type Assigned = Option<BTreeSet<PartitionKey>>;
+
+/// How often the broker is asked for new partitions.
+const REFRESH: Duration = Duration::from_secs(5);
+/// How often while a topic is missing.
+const MISSING: Duration = Duration::from_millis(500);
+/// How long the member's poll waits before it looks at everything else.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Follows the partitions of the topics until `stop`: all of them are ours.
+pub async fn all(
+    topics: &[String],
+    probe: &Probe,
+    status: &StatusWriter,
+    assigned: &watch::Sender<Assigned>,
+    stop: &CancellationToken,
+) {
+    let mut backoff = Backoff::default();
+    let mut known = BTreeSet::new();
+    while !stop.is_cancelled() {
+        let mut missing = None;
+        let mut away = false;
+        for topic in topics {
+            match probe.partitions(topic).await {
+                Ok(partitions) if partitions.is_empty() => missing = Some(topic),
+                Ok(partitions) => known
+                    .extend(partitions.into_iter().map(|partition| PartitionKey { topic: topic.clone(), partition })),
+                Err(error) => {
+                    status.kafka(Some(format!("Kafka does not answer ({error}); trying again")));
+                    away = true;
+                }
+            }
+        }
+        status.trouble(missing.map(|topic| format!("topic {topic} does not exist yet; waiting for it")));
+        // Partitions never become fewer: one that does not answer now is waited for.
+        if !known.is_empty() {
+            assigned.send_if_modified(|assigned| assigned.replace(known.clone()).as_ref() != Some(&known));
+        }
+        let pause = match (away, missing) {
+            (true, _) => backoff.pause(),
+            (false, Some(_)) => MISSING,
+            (false, None) => REFRESH,
+        };
+        if !away {
+            backoff = Backoff::default();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Hears from the group which partitions are ours.
+struct Context {
+    assigned: watch::Sender<Assigned>,
+    status: StatusWriter,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka, group membership");
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Takes part in the protocol, and fetches nothing: partitions are taken at their end, and paused.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, change: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let keys: BTreeSet<PartitionKey> = partitions
+            .elements()
+            .iter()
+            .map(|element| PartitionKey { topic: element.topic().to_owned(), partition: element.partition() })
+            .collect();
+        let done = if change == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            tracing::info!(partitions = keys.len(), "the group gave us partitions");
+            self.status.trouble(None);
+            let taken = partitions.set_all_offsets(Offset::End).and_then(|()| {
+                if cooperative { consumer.incremental_assign(partitions) } else { consumer.assign(partitions) }
+            });
+            self.assigned.send_modify(|assigned| match assigned {
+                Some(assigned) if cooperative => assigned.extend(keys),
+                _ => *assigned = Some(keys),
+            });
+            taken.and_then(|()| consumer.pause(partitions))
+        } else {
+            tracing::info!(partitions = keys.len(), "the group took partitions from us");
+            self.assigned.send_modify(|assigned| {
+                if let Some(assigned) = assigned {
+                    assigned.retain(|key| !keys.contains(key));
+                }
+            });
+            if cooperative { consumer.incremental_unassign(partitions) } else { consumer.unassign() }
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the change of partitions was not taken up");
+        }
+    }
+}
+
+/// This process as a member of the consumer group.
+pub struct Member {
+    consumer: BaseConsumer<Context>,
+    hints: commands::Receiver<Hint>,
+    status: StatusWriter,
+}
+
+impl Member {
+    /// Joins the group. `hints` are committed under the membership: the group would refuse them from anybody else.
+    ///
+    /// # Errors
+    /// A property is unknown or malformed.
+    pub fn join(
+        config: &ConsumerConfig,
+        status: StatusWriter,
+        assigned: watch::Sender<Assigned>,
+        hints: commands::Receiver<Hint>,
+    ) -> KafkaResult<Self> {
+        let mut defaults = ConsumerConfig { properties: Vec::new(), ..config.clone() };
+        // Only what moves is interrupted; and a member that died is noticed within ten seconds.
+        defaults.properties =
+            [("partition.assignment.strategy", "cooperative-sticky"), ("session.timeout.ms", "10000")]
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .chain(config.properties.iter().cloned())
+                .collect();
+        let consumer: BaseConsumer<Context> = client(&defaults)
+            .set("heartbeat.interval.ms", "1000")
+            .set("queued.min.messages", "1")
+            .create_with_context(Context { assigned, status: status.clone() })?;
+        let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics)?;
+        Ok(Self { consumer, hints, status })
+    }
+
+    /// Stays a member until `stop`, then leaves the group. Blocks; runs on a thread of its own.
+    pub fn run(self, stop: &CancellationToken) {
+        let mut hints = HashMap::new();
+        loop {
+            let last = stop.is_cancelled();
+            hints.extend(self.hints.try_iter().map(|hint| (hint.key, hint.next_offset)));
+            hints::send(&self.consumer, &mut hints);
+            if last {
+                return; // dropping the consumer leaves the group
+            }
+            if let Some(Err(error)) = self.consumer.poll(POLL) {
+                match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                        self.status.trouble(Some(format!("a topic does not exist yet ({error}); waiting for it")));
+                    }
+                    _ => tracing::debug!(%error, "kafka, group membership"),
+                }
+            }
+        }
+    }
+}
