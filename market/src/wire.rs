@@ -1,10 +1,41 @@
 //! What goes over the wire: the live protocol (`/api/v1/stream`) and the REST bodies of `/api/v1`.
 //!
-//! The live protocol in one paragraph. The server opens with [`ServerMessage::Hello`]; the client subscribes with
-//! [`ClientMessage::Sub`] and gets, per symbol, either a [`ServerMessage::Snap`] or the [`ServerMessage::Delta`]s it
-//! missed, and then live deltas. `seq` counts committed changes of the whole stream within one `epoch`; the deltas of
-//! one symbol and timeframe form a chain in which each `prev` equals the `seq` before it, so a gap is always seen.
-//! A `snap` resets the chain and may come at any time (a slow client gets one instead of what it missed).
+//! # The live protocol
+//!
+//! Frames are JSON text, or MessagePack with the sub-protocol [`MSGPACK_PROTOCOL`]; a client may send either. Extensions
+//! are not used. The server opens with [`ServerMessage::Hello`]; the client subscribes with [`ClientMessage::Sub`] and
+//! gets, per symbol, either a [`ServerMessage::Snap`] or the [`ServerMessage::Delta`]s it missed, and then live deltas.
+//!
+//! **Order.** `seq` counts committed changes of the whole stream within one `epoch`. A client keeps one seq per symbol:
+//! a snap sets it; a delta `{prev, seq}` is applied, and sets it, if `prev ≤ mine < seq`; it is skipped if `seq ≤ mine`
+//! (the snap had it); and if `prev > mine` something is missing, which the server never lets happen on one connection: the
+//! client subscribes again. A snap may come at any time: a client that reads slowly gets one instead of what it missed.
+//! After [`ServerMessage::Refetch`] the client waits for the snaps that follow. A second `hello` on one connection tells a
+//! new epoch. A new `sub` replaces the one before; nothing of the old one comes after the first answer to the new one.
+//! Between a subscription and its answer, beats and other messages may come.
+//!
+//! **Limits.** A message has at most 64 KiB, whole or in fragments; 30 messages (pings included) at once and then 5 a
+//! second; 256 KiB at once and then 16 KiB a second; [`MAX_SYMBOLS`] symbols per subscription. What is not understood is
+//! answered with [`ServerMessage::Error`], and the connection stays. The server pings after 20 seconds of silence, and
+//! closes when 10 more bring nothing. Who does not take what it is sent gets less, and is closed after 6 seconds.
+//!
+//! **Close codes.** What a client should do: come back after a random delay for all but 1002, 1003, 1007 and 1009, which
+//! are mistakes of its own.
+//!
+//! | code | why |
+//! | --- | --- |
+//! | as sent | the client closed; its own code comes back, 1002 instead of one that may not be sent |
+//! | 1002 | the client broke RFC 6455: no mask, reserved bits or opcodes, fragmented or long control frames, … |
+//! | 1007 | text that is not UTF-8 |
+//! | 1009 | more than 64 KiB |
+//! | 1012 | the server restarts: [`CLOSE_RESTART`] |
+//! | 4407 | the client reads too slowly: [`CLOSE_SLOW`] |
+//! | 4408 | the client did not answer a ping: [`CLOSE_SILENT`] |
+//! | 4429 | the client sends too much: [`CLOSE_TOO_MANY_MESSAGES`]; an error says so before |
+//!
+//! **Before the upgrade** a refusal is an HTTP answer: 400 no handshake, 403 a page of another origin, 426 another version
+//! of the protocol than 13, 429 too many sockets from this address, 503 too many in all or the server stops; the last two
+//! with `Retry-After`.
 
 use crate::{Bar, Stats, Symbol, Timeframe};
 use chrono::{DateTime, Utc};
@@ -15,20 +46,25 @@ pub const MSGPACK_PROTOCOL: &str = "stockstream.v1.msgpack";
 
 /// Close code: the server restarts, come back.
 pub const CLOSE_RESTART: u16 = 1012;
-/// Close code: too many connections, try later.
-pub const CLOSE_TRY_LATER: u16 = 1013;
 /// Close code: the client reads too slowly.
 pub const CLOSE_SLOW: u16 = 4407;
+/// Close code: nothing came from the client, not even an answer to a ping.
+pub const CLOSE_SILENT: u16 = 4408;
+/// Close code: the client sends more than it may.
+pub const CLOSE_TOO_MANY_MESSAGES: u16 = 4429;
+
+/// Symbols that one subscription may have.
+pub const MAX_SYMBOLS: usize = 64;
 
 /// Seconds between two beats.
 pub const BEAT_SECONDS: u64 = 5;
 
 /// From the client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClientMessage {
-    /// Replaces the subscription. With `epoch` and `since` of an earlier connection the server sends what was missed,
-    /// if it still can.
+    /// Replaces the subscription. With `epoch` and `since`, the lowest seq that the client has of these symbols, the
+    /// server sends what was missed, if it still can; otherwise `refetch` and snapshots.
     Sub {
         symbols: Vec<Symbol>,
         #[serde(default)]
@@ -37,7 +73,7 @@ pub enum ClientMessage {
         epoch: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<i64>,
-        /// Bars wanted per snapshot.
+        /// Bars wanted per snapshot, 1 to 2000; 390, a trading day of minutes, when not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bars: Option<u32>,
     },
@@ -58,7 +94,7 @@ pub enum ServerMessage {
     },
     /// The state of one symbol as of `seq`, oldest bar first.
     Snap { symbol: Symbol, timeframe: Timeframe, seq: i64, bars: Vec<Bar>, stats: Option<Stats> },
-    /// Changes of one symbol, in commit order.
+    /// Changes of one symbol, in commit order. Each record carries the whole candle, so that applying it twice is harmless.
     Delta { symbol: Symbol, timeframe: Timeframe, prev: i64, seq: i64, records: Vec<Record> },
     /// What the data-quality rules said of the latest batch.
     Dq { quarantined: u64, tagged: u64 },
@@ -68,7 +104,8 @@ pub enum ServerMessage {
     Beat { seq: i64, server_time: DateTime<Utc> },
     /// The history asked for is gone: drop what you have, snapshots follow.
     Refetch { reason: String },
-    /// The client's message was not understood; the connection stays.
+    /// The connection stays, but for the last. `bad_message`: it is no message; `bad_subscription`: it cannot be;
+    /// `unavailable`: the database does not answer, the snapshot follows when it does; `too_many_messages`: closes now.
     Error { code: String, message: String },
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     alert::{self, Alerts, Incidents, Patience},
     config::WebConfig,
-    feed::{Feed, Hub, Publisher, pulse},
+    feed::{CatchUp, Door, Feed, Hub, Publisher, pulse},
     http::{self, AppState},
     pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress, StatusHandle},
     store::{IsSimulated, SchemaError, Store},
@@ -110,6 +110,8 @@ impl Application {
         });
         let feed = Feed {
             hub,
+            catch_up: CatchUp::new(self.store.clone()),
+            door: Door::new(self.web.sockets),
             store: self.store,
             status: status.clone(),
             source: self.source,

@@ -5,6 +5,7 @@ mod checked;
 mod control;
 mod limits;
 mod quarantine;
+mod sockets;
 mod value;
 
 pub use alert::{AlertArgs, AlertConfig};
@@ -15,9 +16,11 @@ pub use quarantine::{
     QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs, QuarantineShowArgs, RecordPart,
     StoreArgs,
 };
+pub use sockets::SocketArgs;
 pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
 
 use crate::{
+    feed::SocketConfig,
     http::Limits,
     pipeline::{Assignment, ConsumerConfig},
     telemetry::LogFormat,
@@ -101,6 +104,8 @@ pub struct WebArgs {
     control: ControlArgs,
     #[command(flatten)]
     alerts: AlertArgs,
+    #[command(flatten)]
+    sockets: SocketArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -174,6 +179,7 @@ pub struct WebConfig {
     /// Opens the control endpoints; without it they are closed.
     pub control_token: Option<ControlToken>,
     pub alerts: AlertConfig,
+    pub sockets: SocketConfig,
 }
 
 /// [`DemoArgs`], checked.
@@ -202,6 +208,7 @@ impl WebArgs {
         let limits = self.limits.check(mistakes);
         let control_token = self.control.check(mistakes);
         let alerts = self.alerts.check(mistakes);
+        let sockets = self.sockets.check(mistakes);
         Some(WebConfig {
             listen: listen?,
             site_root: self.site_root,
@@ -209,6 +216,7 @@ impl WebArgs {
             limits: limits?,
             control_token,
             alerts: alerts?,
+            sockets: sockets?,
         })
     }
 }
@@ -286,6 +294,10 @@ impl ServeConfig {
             "limit_loopback": self.web.limits.limit_loopback,
             "control_token": self.web.control_token.as_ref().map(|_| "***"),
             "alerts": self.web.alerts.redacted(),
+            "allow_origins":
+                self.web.sockets.allowed_origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "max_sockets": self.web.sockets.max_sockets,
+            "max_sockets_per_address": self.web.sockets.max_sockets_per_address,
             "database_url": self.database_url.redacted(),
             "database_connections": self.database_connections,
             "brokers": self.consumer.brokers,

@@ -1,11 +1,12 @@
 //! A message, encoded at most once per encoding however many clients get it.
 
-use axum::{
-    body::Bytes,
-    extract::ws::{Message, Utf8Bytes},
-};
+use bytes::Bytes;
 use market::wire::ServerMessage;
 use std::sync::OnceLock;
+use tokio_tungstenite::tungstenite::protocol::frame::{
+    Frame as WebSocketFrame,
+    coding::{Data, OpCode},
+};
 
 /// How a client wants its frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub enum Encoding {
 #[derive(Debug)]
 pub struct Frame {
     message: ServerMessage,
-    json: OnceLock<Utf8Bytes>,
+    json: OnceLock<Bytes>,
     msgpack: OnceLock<Bytes>,
 }
 
@@ -32,21 +33,27 @@ impl Frame {
         &self.message
     }
 
-    /// The frame as the socket sends it.
-    pub fn encode(&self, encoding: Encoding) -> Message {
+    /// The frame as it stands on the wire, header included.
+    pub fn encoded(&self, encoding: Encoding) -> Bytes {
         match encoding {
-            Encoding::Json => Message::Text(self.json.get_or_init(|| json(&self.message)).clone()),
-            Encoding::MessagePack => Message::Binary(
-                self.msgpack
-                    .get_or_init(|| {
-                        rmp_serde::to_vec_named(&self.message).expect("wire types have no unserializable parts").into()
-                    })
-                    .clone(),
-            ),
+            Encoding::Json => self.json.get_or_init(|| encode(&self.message, encoding)),
+            Encoding::MessagePack => self.msgpack.get_or_init(|| encode(&self.message, encoding)),
         }
+        .clone()
     }
 }
 
-fn json(message: &ServerMessage) -> Utf8Bytes {
-    serde_json::to_string(message).expect("wire types have string keys only").into()
+/// A message that only one client gets.
+pub fn encode(message: &ServerMessage, encoding: Encoding) -> Bytes {
+    let (payload, kind) = match encoding {
+        Encoding::Json => (serde_json::to_vec(message).expect("wire types have string keys only"), Data::Text),
+        Encoding::MessagePack => {
+            (rmp_serde::to_vec_named(message).expect("wire types have no unserializable parts"), Data::Binary)
+        }
+    };
+    let mut frame = Vec::with_capacity(payload.len() + 10);
+    WebSocketFrame::message(payload, OpCode::Data(kind), true)
+        .format(&mut frame)
+        .expect("a vector takes what it is given");
+    frame.into()
 }

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tokio::sync::watch;
 
 /// What a frame is about.
 pub type Topic = (Symbol, Timeframe);
@@ -23,6 +24,8 @@ pub struct Hub {
 struct Inner {
     state: Mutex<State>,
     next_session: AtomicU64,
+    /// Whether the head is known.
+    begun: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -45,6 +48,7 @@ pub struct Membership {
     hub: Hub,
     id: u64,
     pub mailbox: Arc<Mailbox>,
+    watching: Vec<Topic>,
 }
 
 impl Hub {
@@ -69,13 +73,20 @@ impl Hub {
         let id = self.inner.next_session.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
         self.lock().sessions.insert(id, mailbox.clone());
-        Membership { hub: self.clone(), id, mailbox }
+        Membership { hub: self.clone(), id, mailbox, watching: Vec::new() }
+    }
+
+    /// Waits until the head is known: at a start, that is when Postgres first answered.
+    pub async fn begun(&self) {
+        // Fails only without a sender, and the hub is one.
+        let _ = self.inner.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
     /// Starts or restarts the stream at a committed head. A changed epoch, or a head that is not the one known, makes
     /// every client start from a snapshot.
     pub(super) fn begin(&self, epoch: String, seq: i64) {
         let mut state = self.lock();
+        self.inner.begun.send_replace(true);
         if state.epoch == epoch && state.head == seq {
             return;
         }
@@ -140,34 +151,40 @@ impl Hub {
 }
 
 impl Membership {
-    /// Replaces what the session watches. From now on every frame reaches its mailbox; a snapshot read after this call
-    /// therefore leaves no gap.
-    pub fn watch(&self, symbols: &[Symbol], timeframe: Timeframe) {
+    /// Replaces what the session watches, and takes what was not delivered of the old out of its mailbox. From now on
+    /// every frame reaches the mailbox; a snapshot read after this call therefore leaves no gap.
+    pub fn watch(&mut self, symbols: &[Symbol], timeframe: Timeframe) {
         let mut state = self.hub.lock();
-        self.forget(&mut state);
+        Self::forget(self.id, &mut self.watching, &mut state);
+        self.mailbox.forget_symbols();
         let head = state.head;
-        for symbol in symbols {
+        self.watching = symbols.iter().map(|symbol| (symbol.clone(), timeframe)).collect();
+        for topic in &self.watching {
             state
                 .topics
-                .entry((symbol.clone(), timeframe))
+                .entry(topic.clone())
                 .or_insert_with(|| Watched { last: head, subscribers: HashMap::new() })
                 .subscribers
                 .insert(self.id, self.mailbox.clone());
         }
     }
 
-    fn forget(&self, state: &mut State) {
-        state.topics.retain(|_, watched| {
-            watched.subscribers.remove(&self.id);
-            !watched.subscribers.is_empty()
-        });
+    fn forget(id: u64, watching: &mut Vec<Topic>, state: &mut State) {
+        for topic in watching.drain(..) {
+            if let Some(watched) = state.topics.get_mut(&topic) {
+                watched.subscribers.remove(&id);
+                if watched.subscribers.is_empty() {
+                    state.topics.remove(&topic);
+                }
+            }
+        }
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
         let mut state = self.hub.lock();
-        self.forget(&mut state);
+        Self::forget(self.id, &mut self.watching, &mut state);
         state.sessions.remove(&self.id);
     }
 }

@@ -79,11 +79,24 @@ impl Mailbox {
         self.notify.notify_one();
     }
 
+    /// Forgets what waits about symbols: the session now watches others, or the same from another start.
+    pub fn forget_symbols(&self) {
+        let mut waiting = self.lock();
+        waiting.snapshots.clear();
+        waiting.frames.retain(|frame| !matches!(frame.message(), ServerMessage::Delta { .. }));
+    }
+
+    /// Everything that waits, now.
+    pub fn try_take(&self) -> Option<Delivery> {
+        let delivery = std::mem::take(&mut *self.lock());
+        let is_something = !delivery.frames.is_empty() || !delivery.snapshots.is_empty() || delivery.resync.is_some();
+        is_something.then_some(delivery)
+    }
+
     /// Everything that waits; comes back when there is something.
     pub async fn take(&self) -> Delivery {
         loop {
-            let delivery = std::mem::take(&mut *self.lock());
-            if !delivery.frames.is_empty() || !delivery.snapshots.is_empty() || delivery.resync.is_some() {
+            if let Some(delivery) = self.try_take() {
                 return delivery;
             }
             self.notify.notified().await;
@@ -116,6 +129,20 @@ mod tests {
         assert!(delivery.frames.len() <= CAPACITY);
         let symbols: Vec<_> = delivery.snapshots.iter().map(Symbol::as_str).collect();
         assert_eq!(symbols, ["AAPL", "AMZN"]);
+    }
+
+    #[tokio::test]
+    async fn a_new_subscription_forgets_the_frames_of_the_old_but_not_that_history_is_gone() {
+        let mailbox = Mailbox::default();
+        mailbox.push_resync("the stream was restarted");
+        mailbox.push(delta("AMZN", 1));
+        mailbox.push(Arc::new(Frame::new(ServerMessage::Dq { quarantined: 1, tagged: 0 })));
+        mailbox.push_snapshot("AAPL".parse().unwrap());
+        mailbox.forget_symbols();
+        let delivery = mailbox.take().await;
+        assert!(delivery.resync.is_some() && delivery.snapshots.is_empty());
+        assert!(matches!(delivery.frames[0].message(), ServerMessage::Dq { .. }) && delivery.frames.len() == 1);
+        assert!(mailbox.try_take().is_none());
     }
 
     #[tokio::test]

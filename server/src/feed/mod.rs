@@ -4,18 +4,30 @@
 //! are, and hands one encoded frame per symbol and timeframe to the [`Hub`]; the hub drops it into the bounded mailbox
 //! of every subscriber; a session per socket empties its mailbox. A client that reads too slowly gets snapshots instead
 //! of what it missed, and is cut when it does not read at all.
+//!
+//! A request becomes a socket in [`open`]: the handshake is checked, the page's origin, and that there is a free seat.
+//! What the messages mean is said in [`market::wire`], close codes included.
 
+mod allowance;
+mod catch_up;
+mod door;
 mod frame;
+mod handshake;
 mod hub;
 mod mailbox;
+mod origin;
 mod publisher;
 mod pulse;
 mod session;
+mod socket;
 
+pub use catch_up::CatchUp;
+pub use door::{Door, SocketConfig};
+pub use handshake::{Refusal, VERSION, open};
 pub use hub::Hub;
+pub use origin::{InvalidOrigin, Origin};
 pub use publisher::Publisher;
 pub use pulse::pulse;
-pub use session::stream_handler;
 
 use crate::{pipeline::StatusHandle, store::Store};
 use market::wire::SourceKind;
@@ -26,6 +38,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct Feed {
     pub hub: Hub,
     pub store: Store,
+    pub catch_up: CatchUp,
+    pub door: Door,
     pub status: StatusHandle,
     pub source: SourceKind,
     /// How late data may be and still be called live, in milliseconds.

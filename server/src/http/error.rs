@@ -110,11 +110,9 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_quarantined", "Not in quarantine", detail)
     }
 
-    /// The request is not the handshake that a WebSocket begins with; the status is the protocol's.
-    pub fn no_handshake(status: StatusCode) -> Self {
-        let detail =
-            "This is a WebSocket: begin with a handshake (Connection: upgrade, Upgrade: websocket, version 13).";
-        Self::new(status, "no_handshake", "WebSocket handshake expected", detail)
+    /// A request that does not become a socket.
+    pub(super) fn no_socket(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
+        Self::new(status, code, title, detail)
     }
 
     /// 503, with `Retry-After`.

@@ -71,7 +71,7 @@ impl Default for Limits {
 }
 
 /// Whom limits per address count this address as; `None` when they do not hold for it.
-fn caller(address: IpAddr, limit_loopback: bool) -> Option<IpAddr> {
+pub(super) fn caller(address: IpAddr, limit_loopback: bool) -> Option<IpAddr> {
     let address = match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

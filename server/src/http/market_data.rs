@@ -1,21 +1,17 @@
-//! The native API: symbols, bars, the latest bar, statistics and the live stream.
+//! The native API: symbols, bars, the latest bar, statistics.
 
 use super::{
-    AppState, Catalogue, Problem,
+    Catalogue, Problem,
     csv::{self, Format},
     cursor::Cursor,
     error::ProblemBody,
     params::{Instant, Limit, Params, Query, Request},
     schema,
 };
-use crate::{
-    feed,
-    store::{BarsQuery, Store},
-};
+use crate::store::{BarsQuery, Store};
 use axum::{
     Json,
     extract::State,
-    handler::Handler,
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -26,7 +22,7 @@ use market::{
 };
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
-const TAG: &str = "Market data";
+pub(super) const TAG: &str = "Market data";
 /// Bars on a page that does not say how many it wants.
 const DEFAULT_BARS: u32 = 100;
 /// Bars on the longest page, and in the longest window of statistics.
@@ -309,18 +305,4 @@ pub async fn find_stats(
 async fn refuse_unknown(store: &Store, symbols: &[Symbol]) -> Result<(), Problem> {
     let unknown = store.unknown(symbols).await?;
     if unknown.is_empty() { Ok(()) } else { Err(Problem::unknown_symbol(&unknown)) }
-}
-
-/// The live stream, a WebSocket: `hello`, then `sub` from the client, then a snapshot and gap-free deltas. JSON text,
-/// or MessagePack with the sub-protocol `stockstream.v1.msgpack`.
-#[utoipa::path(get, path = "/api/v1/stream", tag = TAG, operation_id = "open_stream", responses(
-    (status = 101, description = "The socket is open"),
-    (status = 400, description = "Not a WebSocket handshake", body = ProblemBody, content_type = "application/problem+json"),
-))]
-pub async fn open_stream(State(state): State<AppState>, request: axum::extract::Request) -> Response {
-    let response = feed::stream_handler.call(request, state).await;
-    if response.status().is_client_error() {
-        return Problem::no_handshake(response.status()).into_response();
-    }
-    response
 }

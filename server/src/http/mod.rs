@@ -23,6 +23,7 @@ mod quarantine;
 pub mod schema;
 mod serve;
 mod state;
+mod stream;
 
 pub use catalogue::Catalogue;
 pub use error::{Problem, Violation};
@@ -53,7 +54,7 @@ fn limited() -> OpenApiRouter<AppState> {
         .routes(routes!(market_data::list_bars))
         .routes(routes!(market_data::list_latest))
         .routes(routes!(market_data::find_stats))
-        .routes(routes!(market_data::open_stream))
+        .routes(routes!(stream::open_stream))
         // Clients of the original stock API
         .routes(routes!(original::next_amzn))
         .routes(routes!(original::next_aapl))

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use server::{
     embedded::Postgres,
-    feed::{Feed, Hub},
+    feed::{CatchUp, Door, Feed, Hub, SocketConfig},
     http::{self, AppState},
     pipeline::{self, StatusWriter},
     store::Store,
@@ -108,6 +108,8 @@ impl Site {
         let (pipeline, status) = pipeline::channel();
         let feed = Feed {
             hub: Hub::default(),
+            catch_up: CatchUp::new(store.clone()),
+            door: Door::new(SocketConfig::default()),
             store,
             status,
             source: SourceKind { mode: SourceMode::Live, simulated: false, speed: None },

@@ -1,0 +1,163 @@
+//! What clients start from, read once for all who ask at the same time.
+//!
+//! When a server comes back, thousands of clients ask for the same few snapshots within a second. Reads therefore take
+//! turns, a few at a time, and a read serves everybody who asked *before it began*. Nobody is given an older one:
+//! between the reading and the asking a change may have been committed that was sent to nobody, because nobody
+//! watched; a client that watches first and asks then has no gap.
+
+use super::{frame::Frame, publisher::read_buckets};
+use crate::store::{ChangesSince, ReadError, Store};
+use chrono::{DateTime, Utc};
+use market::{
+    Stats, Symbol, Timeframe,
+    wire::{Record, ServerMessage},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::{Semaphore, watch};
+
+/// Reads at the same time: a quarter of the connections that readers have by default, so that the REST API stays quick.
+const TURNS: usize = 4;
+/// Candles that a returning client is brought up to date with; beyond it a snapshot is sent.
+const MAX_MISSED: i64 = 2_000;
+
+/// Reads for sessions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CatchUp {
+    store: Store,
+    turns: Arc<Semaphore>,
+    /// Reads that have not begun yet.
+    waiting: Arc<Mutex<HashMap<Question, Ticket>>>,
+}
+
+/// What a client needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// The newest bars of a symbol.
+    Snapshot { symbol: Symbol, timeframe: Timeframe, bars: u32 },
+    /// What changed since a seq.
+    Missed { symbols: Vec<Symbol>, timeframe: Timeframe, since: i64 },
+}
+
+/// What it gets.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Frames(Arc<[Frame]>),
+    /// The log does not reach back to that seq, or too much has changed since.
+    Unknown,
+    /// Postgres does not answer.
+    Unavailable,
+}
+
+/// The promise of an answer.
+#[derive(Clone, Debug)]
+pub struct Ticket(watch::Receiver<Option<Answer>>);
+
+impl Ticket {
+    /// Waits for the answer. Nothing is lost when it is dropped before.
+    pub async fn answer(&mut self) -> Answer {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(answer) => answer.clone().unwrap_or(Answer::Unavailable),
+            Err(_) => Answer::Unavailable,
+        }
+    }
+}
+
+impl CatchUp {
+    pub fn new(store: Store) -> Self {
+        Self { store, turns: Arc::new(Semaphore::new(TURNS)), waiting: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Question, Ticket>> {
+        // No code panics while it holds the lock, and every state is valid.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks; the answer is read after this call. Whoever drops the ticket is not read for.
+    pub fn ask(&self, question: Question) -> Ticket {
+        let mut waiting = self.lock();
+        if let Some(ticket) = waiting.get(&question) {
+            metrics::counter!("stockstream_feed_shared_reads_total").increment(1);
+            return ticket.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        let ticket = Ticket(receiver);
+        waiting.insert(question.clone(), ticket.clone());
+        drop(waiting);
+        let reader = self.clone();
+        tokio::spawn(async move {
+            let _turn = reader.turns.acquire().await.expect("nobody closes it");
+            // From here on it is too late to join this read.
+            reader.lock().remove(&question);
+            if !sender.is_closed() {
+                sender.send_replace(Some(reader.read(&question).await));
+            }
+        });
+        ticket
+    }
+
+    async fn read(&self, question: &Question) -> Answer {
+        let frames = match question {
+            Question::Snapshot { symbol, timeframe, bars } => self.snapshot(symbol, *timeframe, *bars).await.map(Some),
+            Question::Missed { symbols, timeframe, since } => self.missed(symbols, *timeframe, *since).await,
+        };
+        match frames {
+            Ok(Some(frames)) => Answer::Frames(frames.into()),
+            Ok(None) => Answer::Unknown,
+            Err(error) => {
+                tracing::warn!(%error, ?question, "could not read what a client starts from");
+                Answer::Unavailable
+            }
+        }
+    }
+
+    async fn snapshot(&self, symbol: &Symbol, timeframe: Timeframe, bars: u32) -> Result<Vec<Frame>, ReadError> {
+        let (seq, bars) = self.store.snapshot(symbol, timeframe, bars).await?;
+        let stats = Stats::of(&bars);
+        Ok(vec![Frame::new(ServerMessage::Snap { symbol: symbol.clone(), timeframe, seq, bars, stats })])
+    }
+
+    /// The frames that bring a client from `since` to the head; `None` when the log does not reach back.
+    async fn missed(
+        &self,
+        symbols: &[Symbol],
+        timeframe: Timeframe,
+        since: i64,
+    ) -> Result<Option<Vec<Frame>>, ReadError> {
+        let (seq, candles) = match self.store.changes_since(since, symbols, MAX_MISSED).await? {
+            ChangesSince::Known { seq, candles } => (seq, candles),
+            ChangesSince::Gone => return Ok(None),
+        };
+        if seq == since {
+            return Ok(Some(Vec::new()));
+        }
+        // Newest event and commit per bucket; a symbol that did not change still gets its frame, which moves its seq.
+        type Newest = BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>)>;
+        let mut by_symbol: BTreeMap<Symbol, Newest> =
+            symbols.iter().map(|symbol| (symbol.clone(), BTreeMap::new())).collect();
+        for candle in candles {
+            let newest = by_symbol
+                .entry(candle.symbol)
+                .or_default()
+                .entry(timeframe.bucket(candle.time))
+                .or_insert((candle.event_time, candle.committed_at));
+            *newest = (newest.0.max(candle.event_time), newest.1.max(candle.committed_at));
+        }
+        let mut frames = Vec::new();
+        for (symbol, buckets) in by_symbol {
+            let topic = (symbol.clone(), timeframe);
+            let bars = read_buckets(&self.store, &topic, buckets.keys().copied()).await?;
+            let records = buckets
+                .into_iter()
+                .map(|(time, (event_time, committed_at))| match bars.get(&time) {
+                    Some(&bar) => Record::Rev { bar, event_time, committed_at },
+                    None => Record::Del { time, committed_at },
+                })
+                .collect();
+            frames.push(Frame::new(ServerMessage::Delta { symbol, timeframe, prev: since, seq, records }));
+        }
+        Ok(Some(frames))
+    }
+}

@@ -1,0 +1,8 @@
+//! The live stream's edge: RFC 6455 on raw bytes, who is let in, and what a client may not do.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
+
+mod conformance;
+mod edges;
+mod handshake;
+mod raw;
