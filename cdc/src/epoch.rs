@@ -1,7 +1,9 @@
 //! Which source a position belongs to, and how sources follow each other.
 
+use crate::{Position, Version};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// Names one source log. A new server id or a new binlog base name is a new log, whose positions say nothing about the
 /// old one's: it gets the next epoch.
@@ -18,6 +20,27 @@ pub enum SourceIdent {
     Postgres { name: u64 },
     /// No source position at all: ordered by Kafka offset within one incarnation of the topic.
     Kafka { incarnation: i32 },
+}
+
+impl SourceIdent {
+    /// Whether positions are places in the source's own log, and so mean the same in every partition.
+    pub fn is_log(self) -> bool {
+        !matches!(self, Self::Kafka { .. })
+    }
+
+    /// Whether records of both may stand in one log: the same one, or one of them does not say its server.
+    fn may_be(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Binlog { server_id: a, base }, Self::Binlog { server_id: b, base: other }) => {
+                base == other && (a == b || a == 0 || b == 0)
+            }
+            _ => self == other,
+        }
+    }
+
+    fn is_unnamed(self) -> bool {
+        matches!(self, Self::Binlog { server_id: 0, .. })
+    }
 }
 
 impl fmt::Display for SourceIdent {
@@ -55,151 +78,160 @@ impl FromStr for SourceIdent {
     }
 }
 
-/// The epochs of one partition's sources, in the order in which they were first seen.
+/// One reign of a source over a topic. Its number is its place in the book, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    pub ident: SourceIdent,
+    /// `(hi, lo)` of the record that began it.
+    pub from: (i64, i32),
+}
+
+/// How far one partition has read in one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The highest `(hi, lo)`.
+    pub to: (i64, i32),
+    /// The latest stamp of its source; `None` when no record carried one.
+    pub at: Option<DateTime<Utc>>,
+}
+
+impl Reach {
+    /// Whether a record at this place may be one of those read. A record that was read carries no later stamp than the
+    /// latest of them; a later one stands at this place in another log.
+    fn covers(&self, here: (i64, i32), at: Option<DateTime<Utc>>) -> bool {
+        here <= self.to && !self.is_before(at)
+    }
+
+    fn is_before(&self, at: Option<DateTime<Utc>>) -> bool {
+        matches!((self.at, at), (Some(own), Some(at)) if at > own)
+    }
+}
+
+/// The epochs of a topic's sources, and how far one of its partitions has read in each.
 ///
-/// An old source that speaks again keeps its old, lower epoch: that is what a replay looks like after a failover. It also is
-/// what a fail*back* to the former server looks like, whose changes then all count as duplicates: it must come
-/// back under a server id of its own.
+/// The epochs belong to the topic, so that versions mean the same in all of its partitions and a key may move from one to
+/// another. What a partition has read is its own: partitions are read at their own pace.
+///
+/// The rule, for a record of a partition, by its source, its place in the source's log and its stamp:
+///
+/// 1. What the partition has read before (the place is within an epoch's reach, the stamp not later than the reach's) is a
+///    replay, and belongs to the epoch that it belonged to.
+/// 2. A binlog in which a record stands lower than what was read and is stamped later has begun again under its old name (a
+///    server set up anew): a new epoch.
+/// 3. The source of the partition's current epoch goes on in it, or in a later epoch of the same source that began at or
+///    below this place.
+/// 4. Another source that has an epoch after the current one goes there: another partition was faster.
+/// 5. Everything else is a failover, or a failback to a source that reigned before: a new epoch.
+///
+/// So within a partition what is new has a higher version than everything before it, and what comes again has the version it
+/// had. Stamps never put two records in order; they only prove that a record is not one of those read.
+///
+/// Not seen: a Postgres server whose LSNs begin again under the same connector name, because there a lower LSN with a later
+/// stamp is ordinary (transactions overlap). Such a server needs a connector name of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochBook {
-    known: HashMap<SourceIdent, i32>,
+    epochs: Vec<Epoch>,
+    reached: BTreeMap<i32, Reach>,
 }
 
 impl EpochBook {
-    /// The book as stored: sources with their epochs, in any order.
-    pub fn restore(stored: impl IntoIterator<Item = (SourceIdent, i32)>) -> Self {
-        Self { known: stored.into_iter().collect() }
+    /// The book as stored: the topic's epochs in their order, and the partition's reach in those that it has read.
+    pub fn restore(epochs: Vec<Epoch>, reached: impl IntoIterator<Item = (i32, Reach)>) -> Self {
+        Self { epochs, reached: reached.into_iter().collect() }
     }
 
-    /// The epoch of a source, and whether it was first seen now (then it must be stored).
-    ///
-    /// Binlog server id 0 is no server of its own: it means the latest one of that base name. A real id that follows a
-    /// current 0 names that one and shares its epoch, so that what is streamed after a snapshot continues it.
-    pub fn epoch_of(&mut self, ident: SourceIdent) -> (i32, bool) {
-        if let SourceIdent::Binlog { server_id: 0, base } = ident
-            && let Some(epoch) = self.latest_of(base)
+    /// All epochs, the first one first.
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    /// The epochs as other partitions have meanwhile made them.
+    pub fn replace_epochs(&mut self, epochs: Vec<Epoch>) {
+        self.epochs = epochs;
+    }
+
+    /// The partition's current epoch and its reach there. Of the others the reach does not change any more.
+    pub fn current(&self) -> Option<(i32, Reach)> {
+        self.reached.last_key_value().map(|(epoch, reach)| (*epoch, *reach))
+    }
+
+    /// The newest version that the partition has read.
+    pub fn newest(&self) -> Version {
+        self.current().map_or(Version::NONE, |(epoch, Reach { to: (hi, lo), .. })| Version { epoch, hi, lo })
+    }
+
+    /// The version of a record, which counts as read from now on. `at` is the stamp of its source.
+    pub fn version_of(&mut self, position: Position, at: Option<DateTime<Utc>>) -> Version {
+        let here = (position.hi, position.lo);
+        // Only a binlog is written in the order of its commits, so only there a stamp says something of a place.
+        let at = at.filter(|_| matches!(position.ident, SourceIdent::Binlog { .. }));
+        let epoch = self.epoch_of(position.ident, here, at);
+        if self.reached.last_key_value().is_none_or(|(current, _)| epoch >= *current) {
+            let reach = self.reached.entry(epoch).or_insert(Reach { to: here, at });
+            reach.to = reach.to.max(here);
+            reach.at = reach.at.max(at);
+        }
+        position.version(epoch)
+    }
+
+    /// The version of a record that is not read now, but looked at again; `None` when it would begin an epoch.
+    pub fn known_version(&self, position: Position, at: Option<DateTime<Utc>>) -> Option<Version> {
+        let mut book = self.clone();
+        let version = book.version_of(position, at);
+        (book.epochs.len() == self.epochs.len()).then_some(version)
+    }
+
+    fn epoch_of(&mut self, ident: SourceIdent, here: (i64, i32), at: Option<DateTime<Utc>>) -> i32 {
+        let current = self.current();
+        // The way of nearly every record: the newest epoch goes on.
+        if let (Some((epoch, reach)), Some(last)) = (current, self.epochs.last())
+            && epoch as usize == self.epochs.len()
+            && last.ident == ident
+            && here > reach.to
+            && at >= reach.at
         {
-            return (epoch, false);
+            return epoch;
         }
-        if let Some(epoch) = self.known.get(&ident) {
-            return (*epoch, false);
+        let own: Vec<i32> = (1..).zip(&self.epochs).filter(|(_, e)| e.ident.may_be(ident)).map(|(n, _)| n).collect();
+        let Some((&first, &last)) = own.first().zip(own.last()) else { return self.open(ident, here) };
+        let covers = |epoch: &&i32| self.reached.get(epoch).is_some_and(|reach| reach.covers(here, at));
+        if let Some(epoch) = own.iter().find(covers) {
+            return self.named(*epoch, ident);
         }
-        let last = self.known.values().max().copied();
-        let epoch = match (ident, last) {
-            (SourceIdent::Binlog { base, .. }, Some(last)) if self.unnamed(base, last) => last,
-            _ => last.map_or(1, |last| last.saturating_add(1)),
-        };
-        self.known.insert(ident, epoch);
-        (epoch, true)
+        let Some((current, _)) = current else { return self.named(last, ident) };
+        let latest = own.iter().rev().find_map(|epoch| self.reached.get(epoch));
+        if latest.is_some_and(|reach| here.0 < reach.to.0 && reach.is_before(at)) {
+            return self.open(ident, here);
+        }
+        // A record that does not name its server is the current one's, if that has this log.
+        let began = |epoch: &&i32| ident.is_unnamed() || self.epochs[**epoch as usize - 1].from <= here;
+        let found = own.iter().rev().find(began).copied().unwrap_or(first);
+        let later = own.iter().copied().find(|epoch| *epoch > current);
+        if found >= current || own.contains(&current) {
+            self.named(found.max(current), ident)
+        } else if let Some(later) = later {
+            self.named(later, ident)
+        } else {
+            self.open(ident, here)
+        }
     }
 
-    fn latest_of(&self, base: u64) -> Option<i32> {
-        let same = self
-            .known
-            .iter()
-            .filter(|(known, _)| matches!(known, SourceIdent::Binlog { base: own, .. } if *own == base));
-        same.map(|(_, epoch)| *epoch).max()
+    fn open(&mut self, ident: SourceIdent, here: (i64, i32)) -> i32 {
+        self.epochs.push(Epoch { ident, from: here });
+        i32::try_from(self.epochs.len()).unwrap_or(i32::MAX)
     }
 
-    /// Whether the source of this epoch is known as server 0 only.
-    fn unnamed(&self, base: u64, epoch: i32) -> bool {
-        let mut at_epoch = self.known.iter().filter(|(_, known)| **known == epoch).map(|(ident, _)| *ident);
-        at_epoch.next() == Some(SourceIdent::Binlog { server_id: 0, base }) && at_epoch.next().is_none()
+    /// A real server id that continues an epoch of server 0 names it, so that what is streamed after a snapshot shares the
+    /// snapshot's epoch.
+    fn named(&mut self, epoch: i32, ident: SourceIdent) -> i32 {
+        if let Some(known) = self.epochs.get_mut(epoch as usize - 1)
+            && known.ident.is_unnamed()
+        {
+            known.ident = ident;
+        }
+        epoch
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn binlog(server_id: u32) -> SourceIdent {
-        SourceIdent::Binlog { server_id, base: 7 }
-    }
-
-    /// What the store keeps: the sources that were reported as new.
-    fn stored_after(idents: &[SourceIdent]) -> (EpochBook, Vec<(SourceIdent, i32)>) {
-        let mut book = EpochBook::default();
-        let mut stored = Vec::new();
-        for ident in idents {
-            let (epoch, new) = book.epoch_of(*ident);
-            if new {
-                stored.push((*ident, epoch));
-            }
-        }
-        (book, stored)
-    }
-
-    #[test]
-    fn streaming_after_a_snapshot_continues_its_epoch() {
-        let mut book = EpochBook::default();
-        assert_eq!(book.epoch_of(binlog(0)), (1, true));
-        assert_eq!(book.epoch_of(binlog(1001)), (1, true));
-        assert_eq!(book.epoch_of(binlog(1001)), (1, false));
-        assert_eq!(book.epoch_of(binlog(0)), (1, false));
-    }
-
-    #[test]
-    fn a_new_server_and_a_new_base_name_start_new_epochs() {
-        let mut book = EpochBook::default();
-        assert_eq!(book.epoch_of(binlog(1001)), (1, true));
-        assert_eq!(book.epoch_of(binlog(1002)), (2, true));
-        assert_eq!(book.epoch_of(SourceIdent::Binlog { server_id: 1002, base: 8 }), (3, true));
-        assert_eq!(book.epoch_of(SourceIdent::Postgres { name: 1 }), (4, true));
-    }
-
-    #[test]
-    fn an_old_server_that_speaks_again_keeps_its_epoch() {
-        let mut book = EpochBook::default();
-        book.epoch_of(binlog(1001));
-        book.epoch_of(binlog(1002));
-        assert_eq!(book.epoch_of(binlog(1001)), (1, false));
-    }
-
-    #[test]
-    fn a_snapshot_after_a_failover_belongs_to_the_new_server() {
-        let mut book = EpochBook::default();
-        for ident in [binlog(0), binlog(1001), binlog(1002)] {
-            book.epoch_of(ident);
-        }
-        assert_eq!(book.epoch_of(binlog(0)), (2, false), "server 0 is the current one, not the first one");
-    }
-
-    #[test]
-    fn a_restored_book_does_not_take_a_failover_for_the_naming_of_a_snapshot() {
-        let (_, stored) = stored_after(&[binlog(0), binlog(1001)]);
-        for order in [stored.clone(), stored.into_iter().rev().collect()] {
-            assert_eq!(EpochBook::restore(order).epoch_of(binlog(1002)), (2, true));
-        }
-    }
-
-    #[test]
-    fn stored_names_are_read_back() {
-        for ident in [
-            SourceIdent::Binlog { server_id: 1001, base: 0xab },
-            SourceIdent::Postgres { name: u64::MAX },
-            SourceIdent::Kafka { incarnation: -1 },
-        ] {
-            assert_eq!(ident.to_string().parse(), Ok(ident));
-        }
-        assert_eq!(SourceIdent::Binlog { server_id: 1, base: 0xab }.to_string(), "binlog:1:00000000000000ab");
-        for text in ["", "binlog", "binlog:1", "binlog:x:1", "postgres:1:2", "kafka:", "oracle:1"] {
-            assert!(text.parse::<SourceIdent>().is_err(), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_restored_book_goes_on_like_the_one_that_was_stored(
-            before in prop::collection::vec((0_u32..4, 0_u64..2), 0..8),
-            after in prop::collection::vec((0_u32..4, 0_u64..2), 0..8),
-        ) {
-            let ident = |(server_id, base)| SourceIdent::Binlog { server_id, base };
-            let (mut book, stored) = stored_after(&before.into_iter().map(ident).collect::<Vec<_>>());
-            let mut restored = EpochBook::restore(stored);
-            for next in after {
-                prop_assert_eq!(book.epoch_of(ident(next)), restored.epoch_of(ident(next)));
-            }
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,6 @@ mod order;
 
 pub use change::{Change, Control, Decoded, Op, RawRecord, Snapshot, SourceInfo};
 pub use decode::{AnyRow, Decoder};
-pub use epoch::{EpochBook, InvalidSourceIdent, SourceIdent};
+pub use epoch::{Epoch, EpochBook, InvalidSourceIdent, Reach, SourceIdent};
 pub use error::DecodeError;
 pub use order::{KeyState, Outcome, Position, Version, is_coarser_copy, judge};

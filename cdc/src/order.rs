@@ -62,6 +62,18 @@ impl Version {
     pub const NONE: Self = Self { epoch: 0, hi: 0, lo: 0 };
 }
 
+impl KeyState {
+    /// What is known of a key under a truncation: whatever the source said of it up to `floor` is gone, whether or not it
+    /// has been read yet. Records of other partitions may still be on their way then.
+    pub fn under(state: Option<Self>, floor: Version) -> Option<Self> {
+        match state {
+            _ if floor == Version::NONE => state,
+            Some(known) if known.version >= floor || !known.deleted => state,
+            _ => Some(Self { version: floor, event_time: DateTime::<Utc>::MIN_UTC, deleted: true }),
+        }
+    }
+}
+
 /// The two-stage rule for one change of one key: what becomes of it, and what is then known of the key (`None`: still
 /// nothing).
 ///
@@ -99,7 +111,8 @@ pub fn judge(
 
 /// Whether a row read by a snapshot is only a coarser copy of the row that stands: MariaDB and MySQL round FLOAT columns to
 /// six significant digits in snapshots, and only there. [`judge`] lets such a read win, for its version is newer; whoever
-/// writes it should then take the version and keep the standing values.
+/// writes it then takes the version and keeps the standing values, event time and provenance, and counts it as a duplicate:
+/// it says nothing that was not known. A read that equals the row is such a copy too.
 pub fn is_coarser_copy(read: &StockRow, standing: &StockRow) -> bool {
     let price = |read: Option<Decimal>, standing: Option<Decimal>| match (read, standing) {
         (Some(read), Some(standing)) => is_rounded(read, standing),

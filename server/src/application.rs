@@ -86,6 +86,7 @@ impl Application {
         let tasks = TaskTracker::new();
         let sockets = TaskTracker::new();
         tasks.spawn(telemetry::upkeep(self.metrics.clone(), shutdown.clone()));
+        tasks.spawn(self.store.clone().keep_pruned(shutdown.clone()));
         tasks.spawn(publisher.clone().run(self.store.with_own_reads(), shutdown.clone()));
         tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
         let alerts = Alerts::start(self.web.alerts.targets()?, Patience::default(), &tasks, &shutdown);

@@ -2,7 +2,7 @@
 
 use crate::config::DecodeArgs;
 use anyhow::Context;
-use cdc::{Change, DecodeError, Decoded, Decoder, EpochBook, Position, Version, captured};
+use cdc::{Change, DecodeError, Decoded, Decoder, EpochBook, captured};
 use chrono::{DateTime, TimeDelta, Utc};
 use market::StockRow;
 use quality::{Limits, Verdict, check_row};
@@ -65,7 +65,8 @@ impl Partitions {
         let mut result = match decoder.decode(&raw) {
             Ok(Decoded::Change(change)) => describe(&change, epochs, arrival),
             Ok(Decoded::Truncate { position, source }) => {
-                json!({ "kind": "truncate", "op": "truncate", "version": version(epochs, position), "source": source })
+                let version = epochs.version_of(position, source.committed_at);
+                json!({ "kind": "truncate", "op": "truncate", "version": version, "source": source })
             }
             Ok(Decoded::Control(control)) => json!({ "kind": "control", "control": control }),
             Err(error) => {
@@ -90,10 +91,6 @@ fn refusal(error: &DecodeError) -> Value {
     json!({ "kind": "error", "stage": "decode", "code": error.code(), "reason": error.to_string() })
 }
 
-fn version(epochs: &mut EpochBook, position: Position) -> Version {
-    Version { epoch: epochs.epoch_of(position.ident).0, hi: position.hi, lo: position.lo }
-}
-
 fn describe(change: &Change, epochs: &mut EpochBook, arrival: DateTime<Utc>) -> Value {
     let verdict = change.after.as_ref().map(|row| {
         // A captured record is judged as of when it was captured, not as of today.
@@ -104,7 +101,7 @@ fn describe(change: &Change, epochs: &mut EpochBook, arrival: DateTime<Utc>) -> 
         "op": change.op,
         "key": { "record_id": change.record_id },
         "row": change.after.as_ref().map(row),
-        "version": change.position.map(|position| version(epochs, position)),
+        "version": change.position.map(|position| epochs.version_of(position, change.source.committed_at)),
         "position": change.position,
         "event_time": change.event_time(arrival),
         "source": change.source,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn run(config: ServeConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
     let listener = bind(&config.web)?;
     let application = Application {
-        store: Store::new(config.database_url.options(), config.database_connections),
+        store: Store::new(config.database_url.options(), config.database_connections).with_policy(config.policy),
         listener,
         web: config.web,
         consumer: config.consumer,

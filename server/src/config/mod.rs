@@ -4,6 +4,7 @@ mod alert;
 mod checked;
 mod control;
 mod limits;
+mod policy;
 mod quarantine;
 mod sockets;
 mod value;
@@ -12,6 +13,7 @@ pub use alert::{AlertArgs, AlertConfig};
 pub use checked::{Checked, Mistakes};
 pub use control::{ControlArgs, ControlToken, PipelineArgs, PipelineCommand, Target, TargetArgs};
 pub use limits::LimitArgs;
+pub use policy::PolicyArgs;
 pub use quarantine::{
     QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs, QuarantineShowArgs, RecordPart,
     StoreArgs,
@@ -23,6 +25,7 @@ use crate::{
     feed::SocketConfig,
     http::Limits,
     pipeline::{Assignment, ConsumerConfig},
+    store::Policy,
     telemetry::LogFormat,
 };
 use clap::{Args, Parser, Subcommand};
@@ -154,6 +157,8 @@ pub struct ServeArgs {
     /// semicolons.
     #[arg(long = "kafka-property", env = "KAFKA_PROPERTIES", value_delimiter = ';', hide_env_values = true)]
     kafka_properties: Vec<Checked<KafkaProperty>>,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -199,6 +204,7 @@ pub struct ServeConfig {
     pub database_url: DatabaseUrl,
     pub database_connections: u32,
     pub consumer: ConsumerConfig,
+    pub policy: Policy,
 }
 
 impl WebArgs {
@@ -263,8 +269,10 @@ impl ServeArgs {
             .filter_map(|property| mistakes.check("--kafka-property", property))
             .map(|property| (property.key, property.value.expose_secret().to_owned()))
             .collect();
+        let policy = self.policy.check(&mut mistakes);
         let config = (|| {
             Some(ServeConfig {
+                policy: policy?,
                 web: web?,
                 database_url: database_url?,
                 database_connections: connections?.0,
@@ -303,6 +311,10 @@ impl ServeConfig {
             "brokers": self.consumer.brokers,
             "topics": self.consumer.topics,
             "group": self.consumer.group,
+            "sweep_limit_percent": self.policy.sweep_limit_percent,
+            "tombstone_hours": self.policy.tombstones.as_secs() / 3_600,
+            "change_log_hours": self.policy.change_log.as_secs() / 3_600,
+            "change_log_changes": self.policy.change_log_changes,
             "assignment": format!("{:?}", self.consumer.assignment).to_lowercase(),
             "kafka_properties":
                 self.consumer.properties.iter().map(|(key, _)| format!("{key}=***")).collect::<Vec<_>>(),

@@ -31,13 +31,14 @@ pub async fn find_place(probe: &Probe, writer: &mut Writer) -> Result<i64, Inter
         return Ok(0);
     }
     let mut expired = 0;
+    // What expired is a gap in the same incarnation: its offsets still mean what they meant.
     if next_offset < marks.low {
         if begun {
             expired = marks.low - next_offset;
             tracing::error!(partition = %key, from = next_offset, to = marks.low, "records expired before they were read");
             metrics::counter!("stockstream_retention_gap_records_total").increment(expired.unsigned_abs());
         }
-        within(WRITE_DOWN, writer.begin_incarnation(marks.low)).await??;
+        within(WRITE_DOWN, writer.skip_to(marks.low)).await??;
     }
     Ok(expired)
 }

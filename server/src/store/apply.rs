@@ -1,15 +1,18 @@
 //! The write side: one transaction per batch, with the offset in it.
 
 use super::{
-    Counts, Item, PartitionKey, PartitionState, Store, Touched, dictionary,
+    Counts, Item, PartitionKey, PartitionState, Store, Touched,
+    clear::{self, Swept, Truncation},
+    dictionary,
     fold::{Effect, Stored, fold},
+    lease, partition,
+    topic::{self, Additions},
     write::RowWriter,
 };
-use crate::failpoint::{self, Place};
-use cdc::{KeyState, Position, SourceIdent, Version};
+use cdc::{EpochBook, KeyState, Op, Snapshot, Version};
 use chrono::{DateTime, Utc};
-use market::Symbol;
-use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
+use market::{Bar, Symbol};
+use sqlx::{Connection, PgConnection, Postgres, Row, Transaction, postgres::PgRow};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -66,24 +69,50 @@ pub struct Writer {
     symbols: HashMap<i32, Symbol>,
 }
 
-/// Tables that have just been filled have no statistics yet: the planner is told to look rows up by key. What it then has
-/// to scan looks so dear to it that it would compile each statement first, for longer than the statement runs.
-pub(super) const SESSION: &str = "set jit = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
-     create temporary table incoming (like stock) on commit delete rows";
+/// The statement that advances the offset, with a share or an exclusive lock on what the topic's partitions share.
+macro_rules! advance {
+    ($lock:literal) => {
+        concat!(
+            "with shared as (select generation from topic where topic_id = $1 for ",
+            $lock,
+            "), reach as (
+                insert into source_reach (topic_id, partition, epoch, hi, lo, at)
+                select $1, $2, $17, $18, $19, $20 where $17::integer is not null
+                on conflict (topic_id, partition, epoch) do update
+                set hi = excluded.hi, lo = excluded.lo, at = excluded.at)
+             update kafka_offset set next_offset = $6, last_hash = $7, updated_at = $8,
+                consumed = consumed + $9, applied = applied + $10, late = late + $11, duplicate = duplicate + $12,
+                deleted = deleted + $13, control = control + $14, quarantined = quarantined + $15, tagged = tagged + $16
+             from shared
+             where topic_id = $1 and partition = $2 and fence = $3 and incarnation = $4 and next_offset = $5
+             returning generation"
+        )
+    };
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Committed(Committed),
+    /// Another partition's batch has changed what the topic's partitions share; it has been read again.
+    Stale,
+}
 
 impl Writer {
-    /// Takes the partition over.
+    /// Takes the partition over: waits for its lock, ends a session that holds on to it, and raises the fence.
     ///
     /// # Errors
-    /// Postgres does not answer.
+    /// Postgres does not answer, or the lock cannot be had.
     pub async fn open(store: Store, key: PartitionKey, is_simulated: IsSimulated) -> Result<Self, sqlx::Error> {
-        let state = store.open_partition(&key).await?;
+        let mut connection = lease::connect(&store).await?;
+        let topic_id = dictionary::topic_id(&mut connection, &key.topic).await?;
+        lease::lock(&mut connection, topic_id, key.partition).await?;
+        let state = partition::take_over(&mut connection, topic_id, key.partition).await?;
         Ok(Self {
             store,
             key,
             state,
             is_simulated,
-            connection: None,
+            connection: Some(connection),
             symbol_ids: HashMap::new(),
             symbols: HashMap::new(),
         })
@@ -97,31 +126,61 @@ impl Writer {
         &self.state
     }
 
-    /// See [`Store::begin_incarnation`].
+    /// Starts a new incarnation of the partition at `next_offset`: the topic was re-created, so its offsets begin again.
     ///
     /// # Errors
-    /// Postgres does not answer.
-    pub async fn begin_incarnation(&mut self, next_offset: i64) -> Result<(), sqlx::Error> {
-        self.store.begin_incarnation(&mut self.state, next_offset).await
+    /// Postgres does not answer, or another writer has taken over.
+    pub async fn begin_incarnation(&mut self, next_offset: i64) -> Result<(), ApplyError> {
+        let mut connection = self.connection().await?;
+        let ours = partition::begin_incarnation(&mut connection, &mut self.state, next_offset).await?;
+        self.connection = Some(connection);
+        if ours { Ok(()) } else { Err(ApplyError::Fenced(self.key.clone())) }
     }
 
-    /// After a failure: reads the partition's state again, and says whether `batch` is in the store after all.
+    /// Goes on at `next_offset`, because the records before it have expired: the same incarnation, and a gap that is
+    /// recorded unless nothing was ever read of the partition.
+    ///
+    /// # Errors
+    /// Postgres does not answer, or another writer has taken over.
+    pub async fn skip_to(&mut self, next_offset: i64) -> Result<(), ApplyError> {
+        let mut connection = self.connection().await?;
+        let ours = partition::skip_to(&mut connection, &mut self.state, next_offset).await?;
+        self.connection = Some(connection);
+        if ours { Ok(()) } else { Err(ApplyError::Fenced(self.key.clone())) }
+    }
+
+    /// After a failure: reads the partition's state again, under the fence that this writer has, and says whether `batch`
+    /// is in the store after all. The lock is had only once the session of the failure has ended, so the answer is final.
     ///
     /// # Errors
     /// Postgres does not answer, or another writer has taken over meanwhile.
     pub async fn recover(&mut self, batch: &Batch) -> Result<bool, ApplyError> {
         self.connection = None;
         self.symbol_ids.clear();
-        let row = sqlx::query("select fence, next_offset from kafka_offset where topic_id = $1 and partition = $2")
-            .bind(self.state.topic_id)
-            .bind(self.state.partition)
-            .fetch_one(self.store.pool())
-            .await?;
-        if row.get::<i64, _>("fence") != self.state.fence {
+        let mut connection = self.connection().await?;
+        let fenced = || ApplyError::Fenced(self.key.clone());
+        let state = partition::read_again(&mut connection, &self.state).await?.ok_or_else(fenced)?;
+        let committed = state.next_offset == batch.next_offset;
+        if state.incarnation != self.state.incarnation || !(committed || state.next_offset == self.state.next_offset) {
+            return Err(fenced());
+        }
+        self.state = state;
+        self.connection = Some(connection);
+        Ok(committed)
+    }
+
+    /// The writer's connection, which holds the partition's lock. A new one asks first whether the fence still is this
+    /// writer's: who has lost the partition must not end its owner's session.
+    async fn connection(&mut self) -> Result<PgConnection, ApplyError> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let mut connection = lease::connect(&self.store).await?;
+        if !partition::is_ours(&mut connection, &self.state).await? {
             return Err(ApplyError::Fenced(self.key.clone()));
         }
-        self.state = self.store.open_partition(&self.key).await?;
-        Ok(self.state.next_offset == batch.next_offset)
+        lease::lock(&mut connection, self.state.topic_id, self.state.partition).await?;
+        Ok(connection)
     }
 
     /// Applies a batch: its rows, tombstones, quarantine, log, counters and offset in one transaction.
@@ -137,21 +196,19 @@ impl Writer {
     }
 
     async fn attempt(&mut self, batch: &Batch, watermark: i64) -> Result<Committed, ApplyError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let mut connection = self.store.pool().acquire().await?.detach();
-                sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-                connection
+        loop {
+            let mut connection = self.connection().await?;
+            let result = self.transact(&mut connection, batch, watermark).await;
+            // A connection that broke is not kept; one that only reported an error is fine after the rollback.
+            match &result {
+                Err(ApplyError::Database(error)) if error.as_database_error().is_none() => {}
+                _ => self.connection = Some(connection),
             }
-        };
-        let result = self.transact(&mut connection, batch, watermark).await;
-        // A connection that broke is not kept; one that only reported an error is fine after the rollback.
-        match &result {
-            Err(ApplyError::Database(error)) if error.as_database_error().is_none() => {}
-            _ => self.connection = Some(connection),
+            match result? {
+                Attempt::Committed(committed) => return Ok(committed),
+                Attempt::Stale => {}
+            }
         }
-        result
     }
 
     async fn transact(
@@ -159,104 +216,138 @@ impl Writer {
         connection: &mut PgConnection,
         batch: &Batch,
         watermark: i64,
-    ) -> Result<Committed, ApplyError> {
-        failpoint::pass(Place::BeforeTransaction);
+    ) -> Result<Attempt, ApplyError> {
         let mut tx = connection.begin().await?;
         let committed_at = Utc::now();
         let stored = read_stored(&mut tx, self.state.topic_id, &batch.items, watermark, &mut self.symbols).await?;
         let mut epochs = self.state.epochs.clone();
-        let mut new_idents: Vec<(SourceIdent, i32)> = Vec::new();
-        let mut version_of = |position: Position| {
-            let (epoch, new) = epochs.epoch_of(position.ident);
-            if new {
-                new_idents.push((position.ident, epoch));
-            }
-            Version { epoch, hi: position.hi, lo: position.lo }
-        };
-        let effect = fold(&batch.items, stored, &mut version_of);
-        let truncate = match batch.items.as_slice() {
-            [Item::Truncate { offset, position, event_time, .. }] => {
-                Some((*offset, version_of(*position), *event_time))
-            }
+        let effect =
+            fold(&batch.items, stored, self.state.topic.truncated, |position, at| epochs.version_of(position, at));
+        let truncation = match batch.items.as_slice() {
+            [Item::Truncate { offset, position, event_time, source_at }] => Some(Truncation {
+                offset: *offset,
+                ident: position.ident,
+                version: epochs.version_of(*position, *source_at),
+                event_time: *event_time,
+            }),
             _ => None,
         };
+        let completed = completed_snapshot(&batch.items, &mut epochs);
+        let additions = Additions {
+            epochs: topic::new_epochs(&self.state.epochs, &epochs),
+            truncated: truncation
+                .filter(|truncation| truncation.ident.is_log())
+                .map(|truncation| truncation.version)
+                .filter(|version| *version > self.state.topic.truncated),
+            snapshot: completed.filter(|version| *version > self.state.topic.snapshot),
+        };
 
-        self.advance_offset(&mut tx, batch, &effect.counts, committed_at).await?;
-        for (ident, epoch) in &new_idents {
-            sqlx::query("insert into source_epoch (topic_id, partition, ident, epoch) values ($1, $2, $3, $4)")
-                .bind(self.state.topic_id)
-                .bind(self.state.partition)
-                .bind(ident.to_string())
-                .bind(epoch)
-                .execute(&mut *tx)
-                .await?;
+        let generation =
+            self.advance_offset(&mut tx, batch, &effect.counts, &epochs, !additions.is_empty(), committed_at).await?;
+        if generation != self.state.topic.generation {
+            tx.rollback().await?;
+            let (topic, known) = topic::read(connection, self.state.topic_id).await?;
+            self.state.topic = topic;
+            self.state.epochs.replace_epochs(known);
+            return Ok(Attempt::Stale);
+        }
+        let mut topic = self.state.topic;
+        if !additions.is_empty() {
+            topic::add(&mut tx, self.state.topic_id, &additions).await?;
+            topic.generation += 1;
+            topic.truncated = additions.truncated.unwrap_or(topic.truncated);
+            topic.snapshot = additions.snapshot.unwrap_or(topic.snapshot);
         }
         let new_symbols = self.resolve_symbols(&mut tx, &effect).await?;
         let write = RowWriter { state: &self.state, symbol_ids: &self.symbol_ids, new_symbols: &new_symbols };
         write.rows(&mut tx, batch, &effect, committed_at).await?;
         write.quarantine(&mut tx, batch).await?;
+        let mut seq = write.log(&mut tx, &effect, committed_at).await?;
+        let seq_before = seq - effect.log.len() as i64;
         let mut reset = false;
-        let logged = effect.log.len() as i64;
-        let seq = if let Some((offset, version, event_time)) = truncate {
+        if let Some(truncation) = truncation {
+            seq = clear::truncate(&mut tx, &self.state, truncation, committed_at).await?;
             reset = true;
-            write.truncate(&mut tx, offset, version, event_time, committed_at).await?
-        } else {
-            write.log(&mut tx, &effect, committed_at).await?
-        };
-        failpoint::pass(Place::BeforeCommit);
+        }
+        let mut swept = self.state.swept;
+        if topic.snapshot > swept && (completed == Some(topic.snapshot) || is_past(&epochs, topic.snapshot)) {
+            swept = topic.snapshot;
+            let limit = self.store.policy().sweep_limit_percent;
+            let last_offset = batch.next_offset - 1;
+            match clear::sweep(&mut tx, &self.state, swept, limit, last_offset, committed_at).await? {
+                Swept::Gone { rows: 0, .. } => {}
+                Swept::Gone { rows, head } => {
+                    tracing::info!(partition = %self.key, rows, "deleted the rows that a snapshot did not mention");
+                    metrics::counter!("stockstream_swept_rows_total").increment(rows.unsigned_abs());
+                    seq = head;
+                    reset = true;
+                }
+                Swept::Refused { unmentioned, present } => {
+                    tracing::warn!(
+                        partition = %self.key, unmentioned, present, limit,
+                        "kept rows that a snapshot did not mention, because they are too many; if they are really gone                          from the source, start again with a higher --sweep-limit-percent"
+                    );
+                    metrics::counter!("stockstream_sweeps_refused_total").increment(1);
+                }
+            }
+        }
         tx.commit().await?;
-        failpoint::pass(Place::AfterCommit);
 
         self.symbol_ids.extend(new_symbols);
         self.state.epochs = epochs;
+        self.state.topic = topic;
+        self.state.swept = swept;
         self.state.next_offset = batch.next_offset;
         self.state.last_hash = batch.last_hash;
         self.state.watermark = self.state.watermark.max(effect.max_record_id);
-        Ok(Committed {
-            seq_before: seq - logged,
+        Ok(Attempt::Committed(Committed {
+            seq_before,
             seq,
             committed_at,
             next_offset: batch.next_offset,
             counts: effect.counts,
             touched: effect.touched,
             reset,
-        })
+        }))
     }
 
-    /// Fence, offset and counters in one statement; 0 rows means that this writer is no longer the one.
+    /// Fence, offset, counters and reach in one statement; 0 rows means that this writer is no longer the one. Gives back
+    /// the topic's generation, which stays until the commit: others wait who would change it.
     async fn advance_offset(
         &self,
         tx: &mut Transaction<'_, Postgres>,
         batch: &Batch,
         counts: &Counts,
+        epochs: &EpochBook,
+        exclusive: bool,
         now: DateTime<Utc>,
-    ) -> Result<(), ApplyError> {
-        let advanced = sqlx::query(
-            "update kafka_offset set next_offset = $6, last_hash = $7, updated_at = $8,
-                consumed = consumed + $9, applied = applied + $10, late = late + $11, duplicate = duplicate + $12,
-                deleted = deleted + $13, control = control + $14, quarantined = quarantined + $15, tagged = tagged + $16
-             where topic_id = $1 and partition = $2 and fence = $3 and incarnation = $4 and next_offset = $5",
-        )
-        .bind(self.state.topic_id)
-        .bind(self.state.partition)
-        .bind(self.state.fence)
-        .bind(self.state.incarnation)
-        .bind(self.state.next_offset)
-        .bind(batch.next_offset)
-        .bind(batch.last_hash)
-        .bind(now)
-        .bind(counts.consumed)
-        .bind(counts.applied)
-        .bind(counts.late)
-        .bind(counts.duplicate)
-        .bind(counts.deleted)
-        .bind(counts.control)
-        .bind(counts.quarantined)
-        .bind(counts.tagged)
-        .execute(&mut **tx)
-        .await?
-        .rows_affected();
-        if advanced == 1 { Ok(()) } else { Err(ApplyError::Fenced(self.key.clone())) }
+    ) -> Result<i64, ApplyError> {
+        let (epoch, reach) = epochs.current().filter(|now| self.state.epochs.current() != Some(*now)).unzip();
+        sqlx::query(if exclusive { advance!("update") } else { advance!("share") })
+            .bind(self.state.topic_id)
+            .bind(self.state.partition)
+            .bind(self.state.fence)
+            .bind(self.state.incarnation)
+            .bind(self.state.next_offset)
+            .bind(batch.next_offset)
+            .bind(batch.last_hash)
+            .bind(now)
+            .bind(counts.consumed)
+            .bind(counts.applied)
+            .bind(counts.late)
+            .bind(counts.duplicate)
+            .bind(counts.deleted)
+            .bind(counts.control)
+            .bind(counts.quarantined)
+            .bind(counts.tagged)
+            .bind(epoch)
+            .bind(reach.map(|reach| reach.to.0))
+            .bind(reach.map(|reach| reach.to.1))
+            .bind(reach.and_then(|reach| reach.at))
+            .fetch_optional(&mut **tx)
+            .await?
+            .map(|row| row.get(0))
+            .ok_or_else(|| ApplyError::Fenced(self.key.clone()))
     }
 
     /// Ids of the symbols that are not cached yet.
@@ -277,6 +368,23 @@ impl Writer {
         let wanted: Vec<_> = unknown.into_iter().map(|symbol| (symbol.clone(), (self.is_simulated)(symbol))).collect();
         dictionary::symbol_ids(tx, &wanted).await
     }
+}
+
+/// The version of the snapshot whose last record is in the batch. A stream without positions has no such snapshot: there
+/// each record has a version of its own.
+fn completed_snapshot(items: &[Item], epochs: &mut EpochBook) -> Option<Version> {
+    let last = items.iter().rev().find_map(|item| match item {
+        Item::Upsert(upsert) if upsert.snapshot == Snapshot::Last && upsert.position.ident.is_log() => Some(upsert),
+        _ => None,
+    })?;
+    Some(epochs.version_of(last.position, last.source_at))
+}
+
+/// Whether the partition has read something that was committed after a snapshot, and so all of the snapshot's records that
+/// it has. The row within the event does not count: a snapshot's position has none.
+fn is_past(epochs: &EpochBook, snapshot: Version) -> bool {
+    let newest = epochs.newest();
+    (newest.epoch, newest.hi) > (snapshot.epoch, snapshot.hi)
 }
 
 fn is_unique_violation(error: &sqlx::Error) -> bool {
@@ -305,17 +413,19 @@ pub(super) async fn read_stored(
         return Ok(HashMap::new());
     }
     let wanted: Vec<i64> = wanted.into_iter().collect();
+    // Tombstones first: should a key be in both tables, its row stands.
     let rows = sqlx::query(
-        "select record_id, version_epoch, version_hi, version_lo, event_time, symbol_id, time
-         from stock where topic_id = $1 and record_id = any($2)
+        "select record_id, version_epoch, version_hi, version_lo, event_time, null::integer, null::timestamptz
+         from tombstone where topic_id = $1 and record_id = any($2)
          union all
-         select record_id, version_epoch, version_hi, version_lo, event_time, null, null
-         from tombstone where topic_id = $1 and record_id = any($2)",
+         select record_id, version_epoch, version_hi, version_lo, event_time, symbol_id, time
+         from stock where topic_id = $1 and record_id = any($2)",
     )
     .bind(topic_id)
     .bind(&wanted)
     .fetch_all(&mut **tx)
     .await?;
+    let mut bars = read_bars(tx, topic_id, items, watermark).await?;
     let ids = rows.iter().filter_map(|row| row.get::<Option<i32>, _>(5)).filter(|id| !symbols.contains_key(id));
     let unknown: HashSet<i32> = ids.collect();
     if !unknown.is_empty() {
@@ -330,7 +440,44 @@ pub(super) async fn read_stored(
                 event_time: row.get(4),
                 deleted: shows.is_none(),
             };
-            (row.get::<i64, _>(0), Stored { state, shows })
+            let record_id: i64 = row.get(0);
+            (record_id, Stored { state, shows, bar: bars.remove(&record_id) })
         })
         .collect())
+}
+
+/// The rows that a snapshot reads again, as they stand: it may have only coarser copies of them. Nothing is asked when the
+/// batch has no such record.
+async fn read_bars(
+    tx: &mut Transaction<'_, Postgres>,
+    topic_id: i16,
+    items: &[Item],
+    watermark: i64,
+) -> Result<HashMap<i64, Bar>, sqlx::Error> {
+    let read: Vec<i64> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Upsert(upsert) if upsert.op == Op::Read && upsert.record_id <= watermark => Some(upsert.record_id),
+            _ => None,
+        })
+        .collect();
+    if read.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(
+        "select record_id, time, open, high, low, close, volume from stock where topic_id = $1 and record_id = any($2)",
+    )
+    .bind(topic_id)
+    .bind(read)
+    .fetch_all(&mut **tx)
+    .await?;
+    let bar = |row: &PgRow| Bar {
+        time: row.get(1),
+        open: row.get(2),
+        high: row.get(3),
+        low: row.get(4),
+        close: row.get(5),
+        volume: row.get(6),
+    };
+    Ok(rows.iter().map(|row| (row.get(0), bar(row))).collect())
 }

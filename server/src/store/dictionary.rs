@@ -5,11 +5,16 @@ use sqlx::{PgConnection, Row};
 use std::collections::HashMap;
 
 pub(super) async fn topic_id(connection: &mut PgConnection, topic: &str) -> Result<i16, sqlx::Error> {
+    // Looked up first: an insert that conflicts would still use a number up.
+    const KNOWN: &str = "select topic_id from topic where name = $1";
+    if let Some(topic_id) = sqlx::query_scalar(KNOWN).bind(topic).fetch_optional(&mut *connection).await? {
+        return Ok(topic_id);
+    }
     sqlx::query("insert into topic (name) values ($1) on conflict (name) do nothing")
         .bind(topic)
         .execute(&mut *connection)
         .await?;
-    sqlx::query_scalar("select topic_id from topic where name = $1").bind(topic).fetch_one(connection).await
+    sqlx::query_scalar(KNOWN).bind(topic).fetch_one(connection).await
 }
 
 /// The ids of the symbols, in a cache that the caller keeps. Unknown symbols are added in the same transaction; the

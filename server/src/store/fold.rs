@@ -1,9 +1,9 @@
 //! One batch reduced to its net effect, by the two-stage rule: exactly what applying its changes one after the other
 //! would do, in a form that can be written with a few bulk statements.
 
-use cdc::{DecodeError, KeyState, Op, Outcome, Position, Snapshot, Version, judge};
+use cdc::{DecodeError, KeyState, Op, Outcome, Position, Snapshot, Version, is_coarser_copy, judge};
 use chrono::{DateTime, Utc};
-use market::{Bar, Symbol};
+use market::{Bar, StockRow, Symbol};
 use quality::{RuleSet, Violation};
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -37,6 +37,16 @@ impl Item {
             Self::Upsert(upsert) => Some(upsert.position),
             Self::Delete { position, .. } => *position,
             Self::Truncate { position, .. } => Some(*position),
+            Self::Control | Self::Refused(_) => None,
+        }
+    }
+
+    /// When its source committed it, as far as the record says.
+    pub fn source_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Upsert(Upsert { source_at, .. })
+            | Self::Delete { source_at, .. }
+            | Self::Truncate { source_at, .. } => *source_at,
             Self::Control | Self::Refused(_) => None,
         }
     }
@@ -110,6 +120,8 @@ pub(super) struct Stored {
     pub state: KeyState,
     /// Where the row shows; `None` for a tombstone.
     pub shows: Option<(Symbol, DateTime<Utc>)>,
+    /// What it holds; known only of rows that a snapshot reads again.
+    pub bar: Option<Bar>,
 }
 
 /// One line of the change log, less its seq.
@@ -154,6 +166,44 @@ struct Key {
     deleted_at_offset: Option<i64>,
 }
 
+impl Key {
+    /// Whether a snapshot reads what stands already, or only a coarser copy of it.
+    fn reads_the_same(&self, read: &Upsert, known: &KeyState, items: &[Item]) -> bool {
+        if read.op != Op::Read || known.deleted {
+            return false;
+        }
+        let standing = match self.row.and_then(|index| items.get(index)) {
+            Some(Item::Upsert(row)) => Some((row.symbol.clone(), row.bar)),
+            _ => self
+                .before
+                .as_ref()
+                .and_then(|stored| stored.shows.as_ref().zip(stored.bar))
+                .map(|((symbol, _), bar)| (symbol.clone(), bar)),
+        };
+        // A row without an event time of its own has its source's stamp, which differs between reading and streaming.
+        let event_time = if read.source_at == Some(read.event_time) { read.event_time } else { known.event_time };
+        standing.is_some_and(|(symbol, bar)| {
+            let read_row = stock_row(read.record_id, &read.symbol, &read.bar, read.event_time);
+            is_coarser_copy(&read_row, &stock_row(read.record_id, &symbol, &bar, event_time))
+        })
+    }
+}
+
+fn stock_row(record_id: i64, symbol: &Symbol, bar: &Bar, event_time: DateTime<Utc>) -> StockRow {
+    StockRow {
+        record_id,
+        time: Some(bar.time),
+        open: Some(bar.open),
+        high: Some(bar.high),
+        low: Some(bar.low),
+        close: Some(bar.close),
+        volume: Some(bar.volume),
+        volume_fractional: false,
+        symbol: Some(symbol.as_str().into()),
+        event_time: Some(event_time),
+    }
+}
+
 /// The letter of an operation, as the tables keep it.
 pub(super) fn op_code(op: Op) -> u8 {
     match op {
@@ -165,18 +215,19 @@ pub(super) fn op_code(op: Op) -> u8 {
 }
 
 /// Folds the items in order over what the store holds. `stored` has every key of the batch that the store knows;
-/// `version_of` gives positions their epoch.
+/// `truncated` is the topic's newest truncation; `version_of` gives positions, with the stamp of their source, their epoch.
 pub(super) fn fold(
     items: &[Item],
     mut stored: HashMap<i64, Stored>,
-    mut version_of: impl FnMut(Position) -> Version,
+    truncated: Version,
+    mut version_of: impl FnMut(Position, Option<DateTime<Utc>>) -> Version,
 ) -> Effect {
     let mut effect = Effect { log: Vec::with_capacity(items.len()), ..Effect::default() };
     let mut keys: HashMap<i64, Key> = HashMap::with_capacity(items.len());
     let mut order: Vec<i64> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         effect.counts.consumed += 1;
-        let (record_id, offset, position, event_time, upsert) = match item {
+        let (record_id, offset, position, event_time, source_at, upsert) = match item {
             Item::Control => {
                 effect.counts.control += 1;
                 continue;
@@ -191,10 +242,11 @@ pub(super) fn fold(
                 continue;
             }
             Item::Upsert(upsert) => {
-                (upsert.record_id, upsert.offset, Some(upsert.position), upsert.event_time, Some(upsert))
+                let Upsert { record_id, offset, position, event_time, source_at, .. } = *upsert;
+                (record_id, offset, Some(position), event_time, source_at, Some(upsert))
             }
-            Item::Delete { offset, record_id, position, event_time, .. } => {
-                (*record_id, *offset, *position, *event_time, None)
+            Item::Delete { offset, record_id, position, event_time, source_at } => {
+                (*record_id, *offset, *position, *event_time, *source_at, None)
             }
         };
         effect.max_record_id = effect.max_record_id.max(record_id);
@@ -204,7 +256,7 @@ pub(super) fn fold(
                 order.push(record_id);
                 let before = stored.remove(&record_id);
                 entry.insert(Key {
-                    state: before.as_ref().map(|stored| stored.state),
+                    state: KeyState::under(before.as_ref().map(|stored| stored.state), truncated),
                     shows: before.as_ref().and_then(|stored| stored.shows.clone()),
                     before,
                     row: None,
@@ -212,8 +264,15 @@ pub(super) fn fold(
                 })
             }
         };
-        let version = position.map(&mut version_of);
-        let (outcome, state) = judge(key.state.as_ref(), upsert.is_none(), version, event_time);
+        let version = position.map(|position| version_of(position, source_at));
+        let (mut outcome, mut state) = judge(key.state.as_ref(), upsert.is_none(), version, event_time);
+        if outcome == Outcome::Applied
+            && let (Some(read), Some(known), Some(judged)) = (upsert, key.state, &mut state)
+            && key.reads_the_same(read, &known, items)
+        {
+            outcome = Outcome::Duplicate;
+            *judged = KeyState { version: judged.version, ..known };
+        }
         key.state = state;
         match (outcome, upsert) {
             (Outcome::Duplicate, _) => effect.counts.duplicate += 1,

@@ -2,30 +2,36 @@
 
 mod apply;
 mod audit;
+mod clear;
 mod copy;
 mod dictionary;
 mod fold;
 mod head;
+mod lease;
 mod partition;
 mod pools;
 mod progress;
 mod quarantine;
 mod read;
 mod redrive;
+mod retention;
 mod schema;
+mod topic;
 mod write;
 
 pub use apply::{ApplyError, Batch, Committed, IsSimulated, Writer};
 pub use audit::{AuditEntry, AuditOutcome, AuditRow, append_audit};
+pub use clear::SnapshotSweep;
 pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
 pub use head::{ChangedCandle, ChangesSince, Head};
-pub use partition::{FeedPosition, PartitionKey, PartitionState};
+pub use partition::{FeedPosition, PartitionKey, PartitionState, RetentionGap};
 pub use progress::PartitionProgress;
 pub use quarantine::{
     QuarantineFilter, QuarantinePlace, QuarantinedBytes, QuarantinedRecord, RecordId, Resolution, ResolutionState,
 };
 pub use read::*;
 pub use redrive::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand};
+pub use retention::{Policy, Pruned};
 pub use schema::SchemaError;
 
 use sqlx::PgPool;
@@ -41,4 +47,5 @@ pub struct Store {
     readers: PgPool,
     /// When this process last found the schema up to date.
     migrated: Arc<OnceLock<Instant>>,
+    policy: Policy,
 }

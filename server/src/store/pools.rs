@@ -4,7 +4,7 @@
 //! A reader's session can do no harm three times over: it has stepped down to a role that may only read, its
 //! transactions are read-only, and Postgres itself ends a statement, or an idle transaction, that takes too long.
 
-use super::Store;
+use super::{Policy, Store};
 use sqlx::{
     PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -41,7 +41,7 @@ impl Store {
         let migrated = Arc::new(OnceLock::new());
         let readers = readers(pool(connections), &options, migrated.clone());
         let pool = pool(OWN_CONNECTIONS).connect_lazy_with(options.application_name("stockstream"));
-        Self { pool, readers, migrated }
+        Self { pool, readers, migrated, policy: Policy::default() }
     }
 
     /// For everything that changes something.

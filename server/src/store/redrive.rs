@@ -7,12 +7,15 @@
 use super::{
     AuditEntry, AuditOutcome, Batch, IsSimulated, Item, PartitionKey, PartitionState, ReadError, RecordId,
     RefusedReason, ResolutionState, Store, append_audit,
-    apply::{SESSION, read_stored},
+    apply::read_stored,
+    clear::{self, Truncation},
     dictionary,
     fold::fold,
+    lease, partition,
+    topic::{self, Additions},
     write::{RowWriter, reasons},
 };
-use cdc::{EpochBook, RawRecord, Version};
+use cdc::{RawRecord, Version};
 use chrono::{DateTime, Utc};
 use market::Symbol;
 use quality::RULE_VERSION;
@@ -216,8 +219,7 @@ impl Store {
             id.incarnation = Some(found.record.incarnation);
         }
         let mut report = RedriveReport { dry_run: request.dry_run, ..RedriveReport::default() };
-        let mut connection = self.pool().acquire().await?.detach();
-        sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+        let mut connection = lease::connect(self).await?;
         sqlx::raw_sql("set lock_timeout = '10s'").execute(&mut connection).await?;
         for (topic_id, key) in partitions(&mut connection, &request.selection).await? {
             let mut after = (0, -1);
@@ -306,44 +308,19 @@ async fn select(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Locks the partition against its writer and reads its state.
+/// Locks the partition against its writer, and the topic against changes of what its partitions share; reads the state.
 async fn lock(
     tx: &mut Transaction<'_, Postgres>,
     topic_id: i16,
     key: &PartitionKey,
 ) -> Result<Option<PartitionState>, RedriveError> {
-    let locked = sqlx::query(
-        "select incarnation, next_offset, last_hash, fence from kafka_offset
-         where topic_id = $1 and partition = $2 for update",
-    )
-    .bind(topic_id)
-    .bind(key.partition)
-    .fetch_optional(&mut **tx)
-    .await;
-    let row = match locked {
+    match partition::read_locked(tx, topic_id, key.partition).await {
         // 55P03: lock_not_available
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
-            return Err(RedriveError::Busy(key.clone()));
+            Err(RedriveError::Busy(key.clone()))
         }
-        locked => locked?,
-    };
-    let Some(row) = row else { return Ok(None) };
-    let idents = sqlx::query("select ident, epoch from source_epoch where topic_id = $1 and partition = $2")
-        .bind(topic_id)
-        .bind(key.partition)
-        .fetch_all(&mut **tx)
-        .await?;
-    let known = idents.iter().filter_map(|row| Some((row.get::<String, _>(0).parse().ok()?, row.get(1))));
-    Ok(Some(PartitionState {
-        topic_id,
-        partition: key.partition,
-        incarnation: row.get("incarnation"),
-        next_offset: row.get("next_offset"),
-        last_hash: row.get("last_hash"),
-        fence: row.get("fence"),
-        epochs: EpochBook::restore(known),
-        watermark: i64::MAX,
-    }))
+        state => Ok(state?.map(|state| PartitionState { watermark: i64::MAX, ..state })),
+    }
 }
 
 impl Pass<'_> {
@@ -449,9 +426,9 @@ impl Pass<'_> {
                 "a tombstone without its delete has no place in the order: redriven now, it could delete a newer row",
             ));
         };
-        match self.state.epochs.clone().epoch_of(position.ident) {
-            (epoch, false) => Step::Apply(Box::new(item), position.version(epoch)),
-            (_, true) => Step::Refuse(Refusal::new(
+        match self.state.epochs.known_version(position, item.source_at()) {
+            Some(version) => Step::Apply(Box::new(item), version),
+            None => Step::Refuse(Refusal::new(
                 "unknown_source",
                 "no record of its source was applied yet, so its place in the order is not known; redrive it after one was",
             )),
@@ -583,15 +560,18 @@ async fn apply(
     symbols: &HashMap<Symbol, i32>,
 ) -> Result<(RedriveResult, i64), sqlx::Error> {
     let batch = Batch { next_offset: state.next_offset, last_hash: state.last_hash, received_at, items: vec![item] };
-    let known = HashMap::new();
-    let write = RowWriter { state, symbol_ids: symbols, new_symbols: &known };
-    if let [Item::Truncate { offset, event_time, .. }] = batch.items.as_slice() {
-        write.truncate(tx, *offset, version, *event_time, at).await?;
+    if let [Item::Truncate { offset, event_time, position, .. }] = batch.items.as_slice() {
+        let truncation = Truncation { offset: *offset, ident: position.ident, version, event_time: *event_time };
+        clear::truncate(tx, state, truncation, at).await?;
+        if position.ident.is_log() && version > state.topic.truncated {
+            let additions = Additions { truncated: Some(version), ..Additions::default() };
+            topic::add(tx, state.topic_id, &additions).await?;
+        }
         return Ok((RedriveResult::Deleted, 0));
     }
     let mut shown = HashMap::new();
     let stored = read_stored(tx, state.topic_id, &batch.items, i64::MAX, &mut shown).await?;
-    let effect = fold(&batch.items, stored, |_| version);
+    let effect = fold(&batch.items, stored, state.topic.truncated, |_, _| version);
     // A deleted row is logged under the symbol that it had.
     let had: HashMap<Symbol, i32> = shown.into_iter().map(|(id, symbol)| (symbol, id)).collect();
     let write = RowWriter { state, symbol_ids: symbols, new_symbols: &had };

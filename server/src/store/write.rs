@@ -247,70 +247,6 @@ impl RowWriter<'_> {
         .await?;
         Ok(head)
     }
-
-    /// Deletes every row of the topic with a lower version, leaves tombstones, logs each.
-    pub async fn truncate(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        offset: i64,
-        version: Version,
-        event_time: DateTime<Utc>,
-        committed_at: DateTime<Utc>,
-    ) -> Result<i64, sqlx::Error> {
-        sqlx::raw_sql(
-            "create temporary table truncated (record_id bigint, symbol_id integer, time timestamptz) on commit drop",
-        )
-        .execute(&mut **tx)
-        .await?;
-        let gone = sqlx::query(
-            "with gone as (
-                delete from stock
-                where topic_id = $1 and (version_epoch, version_hi, version_lo) < ($2, $3, $4)
-                returning record_id, symbol_id, time)
-             insert into truncated select * from gone",
-        )
-        .bind(self.state.topic_id)
-        .bind(version.epoch)
-        .bind(version.hi)
-        .bind(version.lo)
-        .execute(&mut **tx)
-        .await?
-        .rows_affected() as i64;
-        sqlx::query(
-            "insert into tombstone (topic_id, record_id, event_time, version_epoch, version_hi, version_lo,
-                incarnation, partition, \"offset\", deleted_at)
-             select $1, record_id, $2, $3, $4, $5, $6, $7, $8, $9 from truncated",
-        )
-        .bind(self.state.topic_id)
-        .bind(event_time)
-        .bind(version.epoch)
-        .bind(version.hi)
-        .bind(version.lo)
-        .bind(self.state.incarnation)
-        .bind(self.state.partition)
-        .bind(offset)
-        .bind(committed_at)
-        .execute(&mut **tx)
-        .await?;
-        let head = take_seq(tx, gone).await?;
-        sqlx::query(
-            "insert into change_log (first_seq, last_seq, topic_id, partition, incarnation, committed_at, offsets,
-                record_ids, symbol_ids, times, event_times, ops, outcomes)
-             select $1 - count(*) + 1, $1, $2, $3, $4, $5, array_agg($6), array_agg(record_id), array_agg(symbol_id),
-                array_agg(time), array_agg($7), array_agg('d'::\"char\"), array_agg('d'::\"char\")
-             from truncated having count(*) > 0",
-        )
-        .bind(head)
-        .bind(self.state.topic_id)
-        .bind(self.state.partition)
-        .bind(self.state.incarnation)
-        .bind(committed_at)
-        .bind(offset)
-        .bind(event_time)
-        .execute(&mut **tx)
-        .await?;
-        Ok(head)
-    }
 }
 
 /// Stage, codes and text of a refusal, as the quarantine keeps them.
@@ -334,7 +270,7 @@ pub(super) fn reasons(reason: &RefusedReason) -> (&'static str, Vec<&'static str
 }
 
 /// Takes `count` numbers of the stream; the row stays locked until the commit, so commits happen in seq order.
-async fn take_seq(tx: &mut Transaction<'_, Postgres>, count: i64) -> Result<i64, sqlx::Error> {
+pub(super) async fn take_seq(tx: &mut Transaction<'_, Postgres>, count: i64) -> Result<i64, sqlx::Error> {
     if count == 0 {
         return sqlx::query_scalar("select seq from stream_head").fetch_one(&mut **tx).await;
     }

@@ -200,7 +200,9 @@ async fn a_writer_that_lost_its_partition_changes_nothing() {
     let mut zombie = writer(&store).await;
     zombie.apply(&batch(0, vec![upsert(0, 1, 1, 0, Decimal::ONE, 0)])).await.expect("it is the writer");
     let mut successor = writer(&store).await;
-    let refused = zombie.apply(&batch(1, vec![upsert(1, 2, 2, 0, Decimal::ONE, 1)])).await;
+    let late = batch(1, vec![upsert(1, 2, 2, 0, Decimal::ONE, 1)]);
+    zombie.apply(&late).await.expect_err("its session was ended");
+    let refused = zombie.apply(&late).await;
     assert!(matches!(refused, Err(ApplyError::Fenced(_))), "{refused:?}");
     assert_eq!(successor.state().next_offset, 1);
     successor.apply(&batch(1, vec![upsert(1, 2, 2, 0, Decimal::TWO, 1)])).await.expect("it is the writer now");

@@ -1,11 +1,15 @@
 //! The pipeline as a whole: real Postgres, a real Kafka protocol, real sockets.
 
 mod apply;
+mod changes;
+mod fencing;
 mod group;
 mod holding;
 mod live;
+mod order;
 mod records;
 mod redrive;
 mod refused;
+mod retention;
 mod stack;
 mod stream;
