@@ -6,6 +6,7 @@
 #   scripts/setup.sh stack     the real CDC stack alone: MariaDB, PostgreSQL, Kafka, Connect with Debezium
 #   scripts/setup.sh bench     the stack, and Debezium's JDBC sink to measure against
 #   scripts/setup.sh lint      cargo-deny, shellcheck, hadolint, docker-compose
+#   scripts/setup.sh contract  PostgreSQL, and Schemathesis in an environment of its own
 #
 # Order of preference for each tool: what is installed, its normal channel, Debian's package.
 # Choices are written to .tools/env, which every recipe of the Makefile sources. Safe to repeat; what it downloads
@@ -152,8 +153,22 @@ setup_lint() {
   fi
 }
 
+setup_contract() {
+  local want=4.32.5
+  if [ -x "$TOOLS/contract/bin/schemathesis" ] && [ "$(cat "$TOOLS/contract/version" 2>/dev/null)" = $want ]; then return; fi
+  python3 -c 'import ensurepip' 2>/dev/null || apt_get python3-venv
+  say "Schemathesis $want (from PyPI)"
+  rm -rf "$TOOLS/contract"
+  python3 -m venv "$TOOLS/contract"
+  "$TOOLS/contract/bin/python" -m pip install -q --disable-pip-version-check "schemathesis==$want"
+  echo $want > "$TOOLS/contract/version"
+}
+
 PART=${1:-build}
-case $PART in build | test | stack | bench | lint) ;; *) die "unknown part: $PART (build, test, stack, bench, lint)" ;; esac
+case $PART in
+  build | test | stack | bench | lint | contract) ;;
+  *) die "unknown part: $PART (build, test, stack, bench, lint, contract)" ;;
+esac
 # Ours before the system's: wasm-bindgen must equal the crate's version.
 export PATH=$TOOLS/bin:$ROOT/node_modules/.bin:$PATH
 need_cc
@@ -164,6 +179,7 @@ case $PART in
   stack) setup_stack stack ;;
   bench) setup_stack bench ;;
   lint) setup_lint ;;
+  contract) setup_postgres; setup_contract ;;
 esac
 
 {

@@ -2,7 +2,7 @@
 # Runs every ring of tests, innermost first, and adds up what they report.
 #
 #   scripts/test.sh              all of them
-#   scripts/test.sh pure server  some of them: pure server browser stack chaos
+#   scripts/test.sh pure server  some of them: pure server contract browser stack chaos
 #
 # A ring that fails, that runs no test or that takes longer than TEST_RING_TIMEOUT seconds (1500) counts as failed;
 # none is ever skipped. The last line is the sum: "N passed, N failed".
@@ -21,11 +21,13 @@ trap finish EXIT
 
 say() { printf '\ntest: %s\n' "$*"; }
 
-# The sums of what cargo ("test result: ok. 12 passed; 0 failed;") and node ("# pass 12", "# fail 0") report.
+# The sums of what cargo ("test result: ok. 12 passed; 0 failed;"), node ("# pass 12", "# fail 0") and our own scripts
+# ("12 passed, 0 failed") report.
 count() { # WORD-OF-CARGO WORD-OF-NODE
   sed 's/\x1b\[[0-9;]*m//g' "$log" | awk -v cargo="$1" -v node="$2" '
     /^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" cargo ";?$") sum += $(i - 1) }
     $1 ~ /^(#|ℹ)$/ && $2 == node { sum += $3 }
+    /^[0-9]+ passed, [0-9]+ failed$/ { sum += cargo == "passed" ? $1 : $3 }
     END { print sum + 0 }'
 }
 
@@ -55,6 +57,7 @@ run() {
     pure) ring "pure crates" cargo test -p market -p cdc -p quality ;;
     # In one go and without default features, so that all that follows shares one build: apart, cargo compiles Leptos twice.
     server) ring "user interface and server" cargo test -p app -p server --no-default-features ;;
+    contract) ring "contract" scripts/contract.sh ;;
     browser) ring "browser" bash -c "$(declare -f browser); browser" ;;
     stack)
       stack_dir=$(mktemp -d "${TMPDIR:-/tmp}/stockstream-test-XXXXXX")
@@ -63,7 +66,7 @@ run() {
       ring "real stack" bash -c "$(declare -f stack); stack" ;;
     # A hundred faults of one seed; `make chaos` goes on for longer, and with others.
     chaos) ring "chaos" scripts/chaos.sh --seed "${CHAOS_SEED:-1}" ;;
-    *) echo "test: no such ring: $1 (pure, server, browser, stack, chaos)" >&2; exit 2 ;;
+    *) echo "test: no such ring: $1 (pure, server, contract, browser, stack, chaos)" >&2; exit 2 ;;
   esac
 }
 
@@ -75,7 +78,7 @@ if ! scripts/setup.sh test; then
 fi
 # shellcheck source=/dev/null
 . "$ROOT/.tools/env"
-if [ $# = 0 ]; then set -- pure server browser stack chaos; fi
+if [ $# = 0 ]; then set -- pure server contract browser stack chaos; fi
 for part in "$@"; do run "$part"; done
 
 finish # before the sum, which is the last line

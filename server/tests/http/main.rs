@@ -7,6 +7,7 @@ mod edges;
 mod market_data;
 mod operations;
 mod original;
+mod process;
 mod quarantine;
 mod reader;
 mod serve;

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Holds the API against its own description: starts a server with data on a free port, reads its OpenAPI document and
+# lets Schemathesis try what the document allows and what it forbids, with a fixed seed. Every answer must be one that the
+# document names, in its shape, and never a 5xx: all of its checks, which is its default.
+#
+#   scripts/contract.sh            all operations
+#   scripts/contract.sh ARGS...    ARGS go to `schemathesis run` (--include-path /api/v1/bars)
+#
+# CONTRACT_EXAMPLES (100) per operation and phase; STOCKSTREAM names a binary that is already built.
+# The last line is "N passed, N failed": one for each operation and phase.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+ROOT=$PWD
+scripts/setup.sh contract
+# shellcheck source=/dev/null
+. .tools/env
+
+say() { printf 'contract: %s\n' "$*" >&2; }
+work=$(mktemp -d "${TMPDIR:-/tmp}/stockstream-contract-XXXXXX")
+# As root, PostgreSQL runs as another user, who has to get in.
+chmod 711 "$work"
+server=
+finish() {
+  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap finish EXIT
+
+binary=${STOCKSTREAM:-}
+if [ -z "$binary" ]; then
+  cargo build -q -p server --no-default-features
+  binary=${CARGO_TARGET_DIR:-target}/debug/stockstream
+fi
+mkdir "$work/site"
+"$binary" demo --listen 127.0.0.1:0 --data-dir "$work/data" --site-root "$work/site" --seed 7 --log warn \
+  >"$work/out" 2>"$work/log" &
+server=$!
+url=
+for _ in $(seq 1200); do
+  url=$(sed -n 's/.*live: \(http:[^ ]*\)\/dashboard.*/\1/p' "$work/out")
+  if [ -n "$url" ]; then break; fi
+  if ! kill -0 "$server" 2>/dev/null; then cat "$work/log" >&2; say "the server ended"; server=; exit 1; fi
+  sleep 0.1
+done
+if [ -z "$url" ]; then cat "$work/log" >&2; say "the server did not come up within two minutes"; exit 1; fi
+
+status=0
+(cd "$work" && SCHEMATHESIS_HOOKS=contract_hooks PYTHONPATH=$ROOT/scripts PYTHONDONTWRITEBYTECODE=1 \
+  "$ROOT/.tools/contract/bin/schemathesis" --config-file "$ROOT/scripts/contract.toml" run "$url/api/openapi.json" \
+  --seed 7 \
+  --max-examples "${CONTRACT_EXAMPLES:-100}" --continue-on-failure --request-timeout 20 --workers 2 \
+  --suppress-health-check all --no-color --report junit --report-junit-path "$work/junit.xml" "$@") || status=$?
+if ! kill -0 "$server" 2>/dev/null; then say "the server did not survive"; status=1; fi
+if grep -q 'panicked\| ERROR ' "$work/log"; then say "the server's log has errors:"; grep 'panicked\| ERROR ' "$work/log" >&2; status=1; fi
+
+python3 - "$work/junit.xml" "$status" <<'PY'
+import sys, xml.etree.ElementTree as xml
+cases = list(xml.parse(sys.argv[1]).getroot().iter("testcase"))
+failed = sum(1 for case in cases if case.find("failure") is not None or case.find("error") is not None)
+passed = sum(1 for case in cases if all(case.find(tag) is None for tag in ("failure", "error", "skipped")))
+if int(sys.argv[2]) and not failed or not passed:
+    failed += 1
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed > 0)
+PY
