@@ -154,7 +154,6 @@ impl Member {
                 .chain(config.properties.iter().cloned())
                 .collect();
         let consumer: BaseConsumer<Context> = client(&defaults)
-            .set("heartbeat.interval.ms", "1000")
             .set("queued.min.messages", "1")
             .create_with_context(Context { assigned, status: status.clone() })?;
         let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();

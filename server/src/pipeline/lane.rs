@@ -23,7 +23,9 @@ use tokio_util::sync::CancellationToken;
 /// A lane that held this long starts with short pauses again when it breaks.
 const CALM: Duration = Duration::from_secs(5);
 /// How long Postgres may take to hand a partition over.
-const TAKE_OVER: Duration = Duration::from_secs(10);
+pub(super) const TAKE_OVER: Duration = Duration::from_secs(10);
+/// The pause of a lane whose partition another instance took: two that want the same must not fight for every batch.
+const TAKEN: Duration = Duration::from_secs(5);
 /// How often the end of a partition is asked for while it is not read.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -88,8 +90,9 @@ impl Lane {
             }
             tracing::warn!(partition = %self.key, %interruption, "starting over");
             self.enter(PartitionState::Retrying, Some(format!("{interruption}; trying again")));
+            let pause = if matches!(interruption, Interruption::Fenced) { TAKEN } else { backoff.pause() };
             tokio::select! {
-                () = tokio::time::sleep(backoff.pause()) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => break,
             }
         }

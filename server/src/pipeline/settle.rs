@@ -5,7 +5,7 @@ use super::{
     backoff::Backoff,
     disposition::{Disposition, disposition},
     flood::Trip,
-    lane::{Interruption, Lane, within},
+    lane::{Interruption, Lane, TAKE_OVER, within},
     lot::Lot,
     status::PartitionState,
 };
@@ -14,9 +14,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a transaction may take before the connection is given up. Doubles for a batch that really needs longer.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(80));
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(80));
 /// How long the batch in flight may still take once the lane ends; then it is rolled back.
 const LAST_CALL: Duration = Duration::from_secs(4);
+
+/// Why an attempt to write a batch failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Store(#[from] ApplyError),
+    #[error(transparent)]
+    Silence(#[from] Interruption),
+}
 
 /// What became of a batch.
 enum Written {
@@ -77,29 +86,29 @@ impl Lane {
         let mut failed = false;
         loop {
             let attempt = async {
-                if failed && writer.recover(batch).await? {
+                if failed && within(TAKE_OVER, writer.recover(batch)).await?? {
                     return Ok(None);
                 }
-                writer.apply(batch).await.map(Some)
+                Ok(Some(within(patience, writer.apply(batch)).await??))
             };
-            let result = tokio::select! {
-                result = within(patience, attempt) => result,
+            let result: Result<_, Failure> = tokio::select! {
+                result = attempt => result,
                 () = self.last_call() => return Ok(Written::Dropped),
             };
             let reason = match result {
-                Ok(Ok(committed)) => {
+                Ok(committed) => {
                     if failed {
                         self.enter(PartitionState::Running, None);
                     }
                     metrics::histogram!("stockstream_commit_seconds").record(began.elapsed().as_secs_f64());
                     return Ok(Written::Committed(committed));
                 }
-                Ok(Err(error)) => match disposition(&error) {
+                Err(Failure::Store(error)) => match disposition(&error) {
                     Disposition::Retry => format!("Postgres: {error}"),
                     Disposition::Refuse => return Ok(Written::Refused(error)),
                     Disposition::StepDown => return Err(Interruption::Fenced),
                 },
-                Err(silence) => {
+                Err(Failure::Silence(silence)) => {
                     patience = (patience * 2).min(PATIENCE.1);
                     silence.to_string()
                 }

@@ -6,7 +6,7 @@
 
 use super::{Policy, Store};
 use sqlx::{
-    PgConnection, PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{
@@ -22,6 +22,9 @@ const OWN_CONNECTIONS: u32 = 8;
 /// How long a question or a batch waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long an idle connection may take to show that it still leads somewhere; then it is closed. One that swallows every
+/// byte would otherwise hold up whoever is given it.
+const ALIVE_WITHIN: Duration = Duration::from_millis(500);
 /// Postgres ends a reader's statement after this long: before [`super::READ_TIMEOUT`], so that it does not go on for nobody.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// Postgres ends a reader's session that holds a transaction open and asks nothing.
@@ -37,10 +40,13 @@ impl Store {
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(IDLE_TIMEOUT)
+                .test_before_acquire(false) // see `is_alive`
         };
         let migrated = Arc::new(OnceLock::new());
         let readers = readers(pool(connections), &options, migrated.clone());
-        let pool = pool(OWN_CONNECTIONS).connect_lazy_with(options.application_name("stockstream"));
+        let pool = pool(OWN_CONNECTIONS)
+            .before_acquire(|connection, _| Box::pin(async move { Ok(is_alive(connection).await) }))
+            .connect_lazy_with(options.application_name("stockstream"));
         Self { pool, readers, migrated, policy: Policy::default() }
     }
 
@@ -91,11 +97,15 @@ fn readers(pool: PgPoolOptions, options: &PgConnectOptions, migrated: Arc<OnceLo
         })
     })
     // The migration makes the role: connections from before it are not used again.
-    .before_acquire(move |_, connection| {
-        let current = migrated.get().is_none_or(|at| connection.age < at.elapsed());
-        Box::pin(std::future::ready(Ok(current)))
+    .before_acquire(move |connection, meta| {
+        let current = migrated.get().is_none_or(|at| meta.age < at.elapsed());
+        Box::pin(async move { Ok(current && is_alive(connection).await) })
     })
     .connect_lazy_with(options)
+}
+
+async fn is_alive(connection: &mut PgConnection) -> bool {
+    matches!(tokio::time::timeout(ALIVE_WITHIN, connection.ping()).await, Ok(Ok(())))
 }
 
 /// Takes the role that may only read; false when there is none or it may not be taken.

@@ -7,6 +7,7 @@ mod group;
 mod holding;
 mod live;
 mod order;
+mod outage;
 mod records;
 mod redrive;
 mod refused;

@@ -93,7 +93,8 @@ impl Server {
                 topics: vec![TOPIC.to_owned()],
                 group: "test".to_owned(),
                 assignment,
-                properties: Vec::new(),
+                // The in-process broker lets a group wait for as long as a member may be silent.
+                properties: vec![("session.timeout.ms".to_owned(), "2500".to_owned())],
             },
             source: SourceKind { mode: SourceMode::Live, simulated: false, speed: None },
             is_simulated: Arc::new(|_| false),
