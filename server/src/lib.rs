@@ -18,3 +18,4 @@ pub mod pipeline;
 pub mod source;
 pub mod store;
 pub mod telemetry;
+pub mod verify;

@@ -100,6 +100,44 @@ fn a_wrong_configuration_is_told_whole_and_at_once() {
 }
 
 #[test]
+fn verify_and_quarantine_refuse_a_wrong_configuration_and_say_what_to_do() {
+    let output = run(&["verify", "--brokers", "nowhere", "--topic", "a b"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    for flag in ["--database-url", "--brokers", "--topic"] {
+        assert!(text.contains(flag), "{flag} is missing in:\n{text}");
+    }
+    for (arguments, told) in [
+        (&["quarantine", "ls"][..], "--database-url"),
+        (&["quarantine", "ls", "--since", "yesterday"], "2024-01-16T14:30:00Z"),
+        (&["quarantine", "show", "topic@1"], "TOPIC[PARTITION]@OFFSET"),
+        (&["quarantine", "redrive"], "--all"),
+        (&["quarantine", "redrive", "--all", "t[0]@1"], "cannot be used with"),
+        (&["quarantine", "dismiss", "t[0]@1"], "--note"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(told), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn commands_on_a_store_that_is_away_say_so_without_its_password() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
+    let url = format!("postgres://app:hunter2@{free}/stock");
+    for (arguments, code) in [
+        (&["quarantine", "ls", "--database-url", &url][..], 1),
+        (&["verify", "--database-url", &url, "--brokers", &free, "--topic", "t"], 2),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(&free) && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();

@@ -6,6 +6,7 @@ mod health;
 mod pipeline;
 mod quarantine;
 mod serve;
+mod verify;
 
 use crate::{
     config::{Cli, Command, ConfigCommand, FeedCommand, Mistakes},
@@ -26,7 +27,6 @@ const COULD_NOT_ASK: u8 = 2;
 pub fn run(cli: Cli) -> ExitCode {
     match execute(cli) {
         Ok(code) => code,
-        Err(Failure::Said(code)) => ExitCode::from(code),
         Err(Failure::Unasked(error)) => {
             complain(&format!("error: {error:#}"));
             ExitCode::from(COULD_NOT_ASK)
@@ -45,8 +45,6 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 enum Failure {
-    /// The command has said all there is to say; the exit code is left.
-    Said(u8),
     Configuration(Mistakes),
     /// A command whose 1 is an answer did not get so far.
     Unasked(anyhow::Error),
@@ -89,9 +87,15 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Decode(args) => decode::run(&args)?,
         Command::Quarantine(command) => match block_on(log, |_| quarantine::run(command))? {
             quarantine::Ended::Well => {}
-            quarantine::Ended::Refused => return Err(Failure::Said(1)),
+            quarantine::Ended::Refused => return Ok(ExitCode::FAILURE),
             quarantine::Ended::Misconfigured(mistakes) => return Err(mistakes.into()),
         },
+        Command::Verify(args) => {
+            let config = args.check()?;
+            if !block_on(log, |stop| verify::run(config, stop)).map_err(Failure::Unasked)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Openapi => {
             let document = http::openapi().to_pretty_json().map_err(anyhow::Error::from)?;
             say(&document)?;

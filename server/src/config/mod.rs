@@ -8,6 +8,7 @@ mod policy;
 mod quarantine;
 mod sockets;
 mod value;
+mod verify;
 
 pub use alert::{AlertArgs, AlertConfig};
 pub use checked::{Checked, Mistakes};
@@ -20,6 +21,7 @@ pub use quarantine::{
 };
 pub use sockets::SocketArgs;
 pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
+pub use verify::{VerifyArgs, VerifyConfig};
 
 use crate::{
     feed::SocketConfig,
@@ -61,6 +63,10 @@ pub enum Command {
     /// Looks at refused records and gives them another chance.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Folds topics by the written rule, record by record, and compares with the store: missing, different, duplicate and
+    /// ghost rows, refused records, counters. Works beside a running server, changes nothing, and needs about 200 bytes of
+    /// memory per key. Exit code 0: everything agrees; 1: it does not; 2: could not run.
+    Verify(VerifyArgs),
     /// Prints the OpenAPI document of the REST API.
     Openapi,
     /// Looks at the configuration.

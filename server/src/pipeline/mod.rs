@@ -29,9 +29,11 @@ mod status;
 mod supervisor;
 mod understand;
 
+pub(crate) use batcher::record_hash;
 pub use control::{Controls, Desired, Wish};
 pub use reader::{Assignment, ConsumerConfig};
 pub use redrive::redrive;
+pub(crate) use redrive::understand_alone;
 pub use status::{PartitionState, PartitionStatus, Phase, Status, StatusHandle, StatusWriter, channel};
 pub use supervisor::{Pipeline, Progress};
 pub use understand::{encode_headers, limits_at, understand};

@@ -17,6 +17,7 @@ mod redrive;
 mod retention;
 mod schema;
 mod topic;
+mod verify;
 mod write;
 
 pub use apply::{ApplyError, Batch, Committed, IsSimulated, Writer};
@@ -33,6 +34,10 @@ pub use read::*;
 pub use redrive::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand};
 pub use retention::{Policy, Pruned};
 pub use schema::SchemaError;
+pub use verify::{
+    ConsumedPartition, Grave, Provenance, RedrivenPlace, RefusedBytes, RefusedPlace, StandingRow, StoreSnapshot,
+    TopicFacts, Twice,
+};
 
 use sqlx::PgPool;
 use std::{

@@ -15,7 +15,7 @@ use super::{
     topic::{self, Additions},
     write::{RowWriter, reasons},
 };
-use cdc::{RawRecord, Version};
+use cdc::{RawRecord, SourceIdent, Version};
 use chrono::{DateTime, Utc};
 use market::Symbol;
 use quality::RULE_VERSION;
@@ -426,7 +426,13 @@ impl Pass<'_> {
                 "a tombstone without its delete has no place in the order: redriven now, it could delete a newer row",
             ));
         };
-        match self.state.epochs.known_version(position, item.source_at()) {
+        let epochs = &self.state.epochs;
+        // A snapshot does not name its server. Others have reigned since: which one it meant is known no more.
+        let is_ambiguous = |version: &Version| {
+            let unnamed = matches!(position.ident, SourceIdent::Binlog { server_id: 0, .. });
+            unnamed && epochs.epochs().len() > 1 && *version > epochs.newest()
+        };
+        match epochs.known_version(position, item.source_at()).filter(|version| !is_ambiguous(version)) {
             Some(version) => Step::Apply(Box::new(item), version),
             None => Step::Refuse(Refusal::new(
                 "unknown_source",
@@ -595,7 +601,7 @@ async fn apply(
 fn refused_by_database(error: sqlx::Error) -> Result<Refusal, sqlx::Error> {
     match error.as_database_error() {
         Some(refused) if refused.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23")) => {
-            Ok(Refusal { stage: "store", codes: vec!["database".to_owned()], reason: refused.message().to_owned() })
+            Ok(RefusedReason::Store { message: refused.message().to_owned() }.into())
         }
         _ => Err(error),
     }

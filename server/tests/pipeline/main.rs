@@ -14,3 +14,4 @@ mod refused;
 mod retention;
 mod stack;
 mod stream;
+mod verify;
