@@ -139,7 +139,7 @@ impl Producer {
                 outgoing = outgoing.payload(value);
             }
             let sent = self.producer.send_result(outgoing).map_err(|(error, _)| error)?;
-            pending.push(async move { Ok::<_, KafkaError>(sent.await.map_err(|_| KafkaError::Canceled)?) });
+            pending.push(async move { sent.await.map_err(|_| KafkaError::Canceled) });
         }
         for (record, acknowledged) in records.into_iter().zip(try_join_all(pending).await?) {
             let delivery = acknowledged.map_err(|(error, _)| error)?;
