@@ -134,6 +134,7 @@ impl Source {
 
     /// A newest change of a symbol's last minute, one that must be seen.
     pub fn fresh(&mut self, symbol: &str) -> Record {
+        self.tick();
         self.clock += TimeDelta::days(1);
         let mut row = self.row(self.next_id);
         row.symbol = Some(symbol.into());
