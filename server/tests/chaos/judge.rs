@@ -13,6 +13,7 @@ use sqlx::{PgPool, Row};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
+    time::Duration,
 };
 
 /// A bar, comparable: scale and order of columns do not matter.
@@ -228,11 +229,12 @@ pub async fn change_log(pool: &PgPool, fold: &Fold) -> Result<Vec<Verdict>, sqlx
 /// # Errors
 /// The server does not answer.
 pub async fn shown(port: u16, fold: &Fold, clients: &[Client]) -> anyhow::Result<Vec<Verdict>> {
+    let client = server::outbound::personal_client(Duration::from_secs(30))?;
     let mut rest: BTreeMap<&str, BTreeMap<DateTime<Utc>, Plain>> = BTreeMap::new();
     let mut broken = Vec::new();
     for symbol in SYMBOLS {
         let url = format!("http://127.0.0.1:{port}/api/v1/bars?symbol={symbol}&limit=10000");
-        let page: BarsPage = reqwest::get(url).await?.error_for_status()?.json().await?;
+        let page: BarsPage = client.get(url).send().await?.error_for_status()?.json().await?;
         let bars: BTreeMap<_, _> = page.bars.iter().map(|bar| (bar.time, plain(bar))).collect();
         let expected = fold.candles(symbol).into_iter().map(|(time, candle)| (time, plain_candle(candle))).collect();
         broken.extend(differences(&bars, &expected).into_iter().map(|line| format!("{symbol}: {line}")));
