@@ -62,6 +62,15 @@ impl Batcher {
         before
     }
 
+    /// Learns from a record that was applied before: whether it is a delete decides what the tombstone after it means. A
+    /// replayed delete may be the last record of one life of this program, and its tombstone the first of the next.
+    pub fn recall(&mut self, message: &BorrowedMessage<'_>) {
+        if self.items.is_empty() && message.offset() + 1 == self.next_offset {
+            // What it was is in the store.
+            drop(self.decoder.decode(&raw(message)));
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -95,17 +104,19 @@ impl Batcher {
     }
 
     fn read(&mut self, message: &BorrowedMessage<'_>) -> Item {
-        let offset = message.offset();
-        let record = RawRecord {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset,
-            timestamp_ms: timestamp_ms(message),
-            key: message.key(),
-            value: message.payload(),
-        };
-        understand(&mut self.decoder, &record, &self.limits)
+        understand(&mut self.decoder, &raw(message), &self.limits)
             .unwrap_or_else(|reason| Item::Refused(Box::new(refuse(message, reason))))
+    }
+}
+
+fn raw<'m>(message: &'m BorrowedMessage<'_>) -> RawRecord<'m> {
+    RawRecord {
+        topic: message.topic(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: timestamp_ms(message),
+        key: message.key(),
+        value: message.payload(),
     }
 }
 

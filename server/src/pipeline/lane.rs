@@ -7,7 +7,7 @@ use super::{
     control::{Desired, Wish},
     flood::{Flood, Trip},
     hints::Hint,
-    place::find_place,
+    place::{Found, find_place},
     probe::{Probe, ProbeError},
     reader::ReaderHandle,
     status::PartitionState,
@@ -116,30 +116,30 @@ impl Lane {
             taken = self.take_over() => taken?,
             () = self.stop.cancelled() => return Ok(()),
         };
-        let (mut writer, expired) = taken;
+        let (mut writer, found) = taken;
         let (incarnation, next_offset) = (writer.state().incarnation, writer.state().next_offset);
         tracing::info!(partition = %self.key, next_offset, incarnation, "consuming");
         self.pipeline.status.partition(&self.key, |partition| {
             partition.incarnation = incarnation;
             partition.next_offset = next_offset;
-            partition.expired += expired;
+            partition.expired += found.expired;
         });
         self.progress(next_offset);
         while self.until_wanted().await {
             self.enter(PartitionState::Running, None);
-            if matches!(self.write(&mut writer).await?, Pause::Ended) {
+            if matches!(self.write(&mut writer, found.recall).await?, Pause::Ended) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// The writer, at its place, and how many records expired before it.
-    async fn take_over(&self) -> Result<(Writer, i64), Interruption> {
+    /// The writer, at its place, and what was found there.
+    async fn take_over(&self) -> Result<(Writer, Found), Interruption> {
         let open = Writer::open(self.pipeline.store.clone(), self.key.clone(), self.pipeline.is_simulated.clone());
         let mut writer = within(TAKE_OVER, open).await??;
-        let expired = find_place(&self.probe, &mut writer).await?;
-        Ok((writer, expired))
+        let found = find_place(&self.probe, &mut writer).await?;
+        Ok((writer, found))
     }
 
     /// Waits until the partition may run, and says meanwhile why it does not. False: it ends.
@@ -180,9 +180,9 @@ impl Lane {
     }
 
     /// Writes what the reader hands over, until it is told otherwise.
-    async fn write(&mut self, writer: &mut Writer) -> Result<Pause, Interruption> {
+    async fn write(&mut self, writer: &mut Writer, recall: bool) -> Result<Pause, Interruption> {
         let state = writer.state();
-        let mut lots = self.reader.consume(&self.key, state.incarnation, state.next_offset);
+        let mut lots = self.reader.consume(&self.key, state.incarnation, state.next_offset, recall);
         let (mut desired, key) = (self.desired.clone(), self.key.clone());
         loop {
             let lot = tokio::select! {

@@ -10,10 +10,19 @@ use std::time::Duration;
 /// How long Postgres may take to write a new place down.
 const WRITE_DOWN: Duration = Duration::from_secs(10);
 
+/// What was found out about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    /// Records that expired before they were read.
+    pub expired: i64,
+    /// Whether the broker still holds the record before the place.
+    pub recall: bool,
+}
+
 /// Makes sure that the stored offset means what it meant: the record before it must still be the one that was applied.
 /// Otherwise the topic has been re-created, and is read from its beginning as a new incarnation; the version rule makes
-/// reading again harmless. Gives back how many records expired before they were read.
-pub async fn find_place(probe: &Probe, writer: &mut Writer) -> Result<i64, Interruption> {
+/// reading again harmless.
+pub async fn find_place(probe: &Probe, writer: &mut Writer) -> Result<Found, Interruption> {
     let key = writer.key().clone();
     let (next_offset, last_hash) = (writer.state().next_offset, writer.state().last_hash);
     let marks = probe.watermarks(&key).await?;
@@ -28,7 +37,7 @@ pub async fn find_place(probe: &Probe, writer: &mut Writer) -> Result<i64, Inter
     if recreated {
         tracing::warn!(partition = %key, next_offset, ?marks, "the topic was re-created; reading it from the beginning");
         within(WRITE_DOWN, writer.begin_incarnation(marks.low)).await??;
-        return Ok(0);
+        return Ok(Found::default());
     }
     let mut expired = 0;
     // What expired is a gap in the same incarnation: its offsets still mean what they meant.
@@ -40,5 +49,5 @@ pub async fn find_place(probe: &Probe, writer: &mut Writer) -> Result<i64, Inter
         }
         within(WRITE_DOWN, writer.skip_to(marks.low)).await??;
     }
-    Ok(expired)
+    Ok(Found { expired, recall: begun && next_offset > marks.low })
 }

@@ -66,6 +66,8 @@ pub fn client(config: &ConsumerConfig) -> ClientConfig {
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "500")
         .set("topic.metadata.refresh.interval.ms", "5000")
+        // A connection may swallow every byte: a minute, as is usual, would be a minute without news.
+        .set("socket.timeout.ms", "10000")
         .set("fetch.wait.max.ms", "50")
         .set("fetch.error.backoff.ms", "100");
     for (key, value) in &config.properties {
@@ -109,7 +111,7 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {}
 
 enum Command {
-    Consume { key: PartitionKey, incarnation: i32, next_offset: i64, lots: mpsc::Sender<Lot> },
+    Consume { key: PartitionKey, incarnation: i32, next_offset: i64, recall: bool, lots: mpsc::Sender<Lot> },
     Hint(Hint),
 }
 
@@ -118,11 +120,12 @@ enum Command {
 pub struct ReaderHandle(commands::Sender<Command>);
 
 impl ReaderHandle {
-    /// Asks for a partition's records from an offset on. Whoever asked for them before gets none any more.
-    pub fn consume(&self, key: &PartitionKey, incarnation: i32, next_offset: i64) -> mpsc::Receiver<Lot> {
+    /// Asks for a partition's records from an offset on; `recall`: the record before it is still there, and is to be
+    /// understood again first. Whoever asked for them before gets none any more.
+    pub fn consume(&self, key: &PartitionKey, incarnation: i32, next_offset: i64, recall: bool) -> mpsc::Receiver<Lot> {
         let (lots, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
         // When the thread has ended, so has the sender, which the receiver tells.
-        let _ = self.0.send(Command::Consume { key: key.clone(), incarnation, next_offset, lots });
+        let _ = self.0.send(Command::Consume { key: key.clone(), incarnation, next_offset, recall, lots });
         receiver
     }
 
@@ -207,11 +210,11 @@ impl Reader {
         let mut hinted = false;
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Consume { key, incarnation, next_offset, lots } => {
+                Command::Consume { key, incarnation, next_offset, recall, lots } => {
                     if self.wanted.remove(&key).is_some() {
                         release(&self.consumer, &key);
                     }
-                    match claim(&self.consumer, &key, next_offset) {
+                    match claim(&self.consumer, &key, next_offset - i64::from(recall)) {
                         Ok(()) => {
                             let batcher = Batcher::new(incarnation, next_offset);
                             self.wanted.insert(key, Wanted { batcher, lots });
@@ -259,8 +262,8 @@ fn one(key: &PartitionKey, offset: Offset) -> KafkaResult<TopicPartitionList> {
 }
 
 /// Starts fetching a partition.
-fn claim(consumer: &BaseConsumer<Context>, key: &PartitionKey, next_offset: i64) -> KafkaResult<()> {
-    consumer.incremental_assign(&one(key, Offset::Offset(next_offset))?)
+fn claim(consumer: &BaseConsumer<Context>, key: &PartitionKey, from: i64) -> KafkaResult<()> {
+    consumer.incremental_assign(&one(key, Offset::Offset(from))?)
 }
 
 /// Stops fetching a partition; what was fetched of it is forgotten.
@@ -279,6 +282,7 @@ struct Unwanted;
 fn hand_over(wanted: &mut Wanted, message: &BorrowedMessage<'_>, runtime: &runtime::Handle) -> Result<(), Unwanted> {
     let Wanted { batcher, lots } = wanted;
     if !batcher.expects(message.offset()) {
+        batcher.recall(message);
         return Ok(());
     }
     let send = |lot| runtime.block_on(lots.send_timeout(lot, HOLD_UP)).map_err(|_| Unwanted);

@@ -240,3 +240,23 @@ async fn without_a_broker_the_server_answers_and_says_what_is_missing() {
     assert_eq!(server.get("/livez").await.0, 200);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_tombstone_that_a_restart_parts_from_its_delete_deletes_nothing_more() {
+    let database = Database::start().await;
+    let broker = broker();
+    let source = Source::new(&broker.bootstrap());
+    let server = Server::start(database.store(), &broker.bootstrap()).await;
+    let row = |close| Stock::new(1, "AMZN", 0, close);
+    // The key is deleted and comes back; then the connector repeats its delete, whose tombstone is yet to come.
+    source.send([insert(&row(15_000), 1), delete(1, 2), tombstone(1), insert(&row(15_100), 3), delete(1, 2)]).await;
+    server.until_consumed(5).await;
+    server.stop().await;
+
+    source.send([tombstone(1)]).await;
+    let server = Server::start(database.store(), &broker.bootstrap()).await;
+    server.until_consumed(6).await;
+    assert_eq!(count(&server, "select count(*) from stock").await, 1, "the row stands");
+    assert_eq!(count(&server, "select control from kafka_offset").await, 2, "both tombstones were companions");
+    server.stop().await;
+}
