@@ -27,7 +27,7 @@ pub struct RawRecord<'a> {
 pub enum Decoded {
     /// A row was inserted, updated, read by a snapshot or deleted.
     Change(Change),
-    /// The table was emptied: every row with a lower version is gone.
+    /// The table was emptied: every row with a version at or below its own is gone.
     Truncate { position: Position, source: SourceInfo },
     /// Recognised, and without effect on any row.
     Control(Control),

@@ -26,7 +26,7 @@ pub(super) enum Swept {
     Refused { unmentioned: i64, present: i64 },
 }
 
-/// Deletes every row of the topic with a lower version and logs each; gives back the new head. There are no tombstones:
+/// Deletes every row of the topic at or below its version and logs each; gives back the new head. There are no tombstones:
 /// the topic remembers the truncation itself, for this and every other partition. Where versions are offsets of one
 /// partition they say nothing of the others' rows, which then stay.
 pub(super) async fn truncate(
@@ -39,7 +39,7 @@ pub(super) async fn truncate(
     sqlx::raw_sql(GONE).execute(&mut **tx).await?;
     sqlx::query(
         "with gone_now as (
-            delete from stock where topic_id = $1 and (version_epoch, version_hi, version_lo) < ($2, $3, $4)
+            delete from stock where topic_id = $1 and (version_epoch, version_hi, version_lo) <= ($2, $3, $4)
                 and ($5 or partition = $6)
             returning record_id, symbol_id, time)
          insert into gone select * from gone_now",

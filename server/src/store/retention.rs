@@ -59,7 +59,7 @@ impl Store {
     /// A tombstone refuses what its key said before it was deleted. Such a change comes again in three ways. A connector
     /// that replays goes on to the delete itself. So does reading a topic again. What lies in quarantine comes alone,
     /// whenever a person sends it on: so a tombstone stays while an older record of its partition is open there.
-    /// One below the topic's truncation is needed no more, for the truncation refuses the same.
+    /// One at or below the topic's truncation is needed no more, for the truncation refuses the same.
     ///
     /// # Errors
     /// Postgres does not answer.
@@ -69,13 +69,15 @@ impl Store {
         if let Some(before) = before(self.policy.tombstones) {
             pruned.tombstones = sqlx::query(
                 "delete from tombstone where ctid = any(array(
+                    with oldest_open as (
+                        select distinct on (topic_id, partition) topic_id, partition, incarnation, \"offset\"
+                        from quarantine where resolution in ('open', 'refused_again')
+                        order by topic_id, partition, incarnation, \"offset\")
                     select old.ctid from tombstone old join topic using (topic_id)
+                    left join oldest_open q using (topic_id, partition)
                     where deleted_at < $1 and ((version_epoch, version_hi, version_lo)
-                            < (truncated_epoch, truncated_hi, truncated_lo)
-                        or not exists (select from quarantine q
-                            where q.topic_id = old.topic_id and q.partition = old.partition
-                                and q.resolution in ('open', 'refused_again')
-                                and (q.incarnation, q.\"offset\") < (old.incarnation, old.\"offset\")))
+                            <= (truncated_epoch, truncated_hi, truncated_lo)
+                        or q.\"offset\" is null or (old.incarnation, old.\"offset\") <= (q.incarnation, q.\"offset\"))
                     limit $2 for update of old skip locked))",
             )
             .bind(before)

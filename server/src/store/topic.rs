@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Postgres, Row, Transaction, postgres::PgRow};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Topic {
     pub generation: i64,
-    /// Every row of a version below it is gone, and every such change that still comes is a duplicate.
+    /// Every row of a version at or below it is gone, and every such change that still comes is a duplicate.
     pub truncated: Version,
     /// The newest snapshot whose last record was read.
     pub snapshot: Version,

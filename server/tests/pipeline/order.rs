@@ -123,3 +123,68 @@ async fn a_key_that_changes_leaves_a_tombstone_and_may_come_back() {
     assert_eq!(rows(&store).await, prices(&[(1, 12), (2, 11)]));
     assert_eq!(count(&store, "select count(*) from tombstone").await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncation_among_the_batches_of_another_partition_leaves_nothing_older() {
+    let database = Database::start().await;
+    let store = database.migrated().await;
+    let (mut first, mut second) = (open(&store, 0).await, open(&store, 1).await);
+    let writes = async {
+        for position in 1..=120 {
+            apply(&mut second, [change(position, position)]).await;
+        }
+    };
+    let truncations = async {
+        for position in [30, 60, 90] {
+            apply(&mut first, [change(1_000 + position, position - 1)]).await;
+            apply_item(&mut first, |offset| truncate(offset, position)).await;
+        }
+    };
+    tokio::join!(writes, truncations);
+    let left: Vec<i64> = rows(&store).await.iter().map(|(key, _)| *key).collect();
+    assert_eq!(left, (91..=120).collect::<Vec<_>>(), "whichever came first");
+    assert_eq!(count(&store, CONSERVED).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_meet_a_failover_at_the_same_time_agree_on_its_epoch() {
+    let database = Database::start().await;
+    let store = database.migrated().await;
+    let (mut first, mut second) = (open(&store, 0).await, open(&store, 1).await);
+    for server_id in 1001..1021 {
+        let at = i64::from(server_id);
+        let next = |key| Change { server_id, at, price: at, ..change(key, 2_000 - at) };
+        tokio::join!(apply(&mut first, [next(1)]), apply(&mut second, [next(2)]));
+    }
+    assert_eq!(rows(&store).await, prices(&[(1, 1020), (2, 1020)]));
+    assert_eq!(count(&store, "select count(*) from source_epoch").await, 20);
+    assert_eq!(count(&store, "select count(*) from stock where version_epoch = 20").await, 2);
+}
+
+#[tokio::test]
+async fn an_older_database_keeps_its_epochs_and_refuses_what_it_has_read() {
+    let database = Database::start().await;
+    let store = database.store();
+    let before = "insert into topic (name) values ('t.stream_db.stock');
+        insert into symbol (symbol) values ('AMZN');
+        insert into kafka_offset (topic_id, partition, next_offset, last_hash, consumed, applied, updated_at)
+            values (1, 0, 2, 1, 2, 2, now());
+        insert into source_epoch values (1, 0, 'binlog:0:0000000000000007', 1), (1, 0, 'binlog:1001:0000000000000007', 1),
+            (1, 0, 'binlog:1002:0000000000000007', 2);
+        insert into stock (topic_id, record_id, symbol_id, time, open, high, low, close, volume, event_time, version_epoch,
+            version_hi, version_lo, incarnation, partition, \"offset\", op, received_at, committed_at, rules)
+            select 1, key, 1, to_timestamp(key), 1, 1, 1, key, 1, to_timestamp(0), key, 10 * key, 0, 1, 0, key - 1, 'c',
+                now(), now(), 0
+            from generate_series(1, 2) key";
+    for migration in
+        [include_str!("../../../migrations/0001_init.sql"), before, include_str!("../../../migrations/0002_order.sql")]
+    {
+        sqlx::raw_sql(migration).execute(store.pool()).await.expect("it runs");
+    }
+    // The migrations after them are not about this.
+    let mut writer = open(&store, 0).await;
+    let at = |record_id, server_id, position| Change { server_id, at: 50, price: 50, ..change(record_id, position) };
+    assert_eq!(apply(&mut writer, [at(1, 1001, 10), at(2, 1002, 20)]).await.counts.duplicate, 2);
+    assert_eq!(apply(&mut writer, [at(1, 1002, 30), at(2, 1001, 30)]).await.counts.applied, 2);
+    assert_eq!(count(&store, "select count(*) from source_epoch").await, 3, "the former server is back");
+}
