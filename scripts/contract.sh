@@ -32,6 +32,8 @@ if [ -z "$binary" ]; then
   binary=${CARGO_TARGET_DIR:-target}/debug/stockstream
 fi
 mkdir "$work/site"
+# Orders are tried too; they need the token.
+export STOCKSTREAM_CONTROL_TOKEN=contract-0123456789abcdef0123456789abcdef
 "$binary" demo --listen 127.0.0.1:0 --data-dir "$work/data" --site-root "$work/site" --seed 7 --log warn \
   >"$work/out" 2>"$work/log" &
 server=$!
@@ -47,7 +49,7 @@ if [ -z "$url" ]; then cat "$work/log" >&2; say "the server did not come up with
 status=0
 (cd "$work" && SCHEMATHESIS_HOOKS=contract_hooks PYTHONPATH=$ROOT/scripts PYTHONDONTWRITEBYTECODE=1 \
   "$ROOT/.tools/contract/bin/schemathesis" --config-file "$ROOT/scripts/contract.toml" run "$url/api/openapi.json" \
-  --seed 7 \
+  --seed 7 --header "Authorization: Bearer $STOCKSTREAM_CONTROL_TOKEN" \
   --max-examples "${CONTRACT_EXAMPLES:-100}" --continue-on-failure --request-timeout 20 --workers 2 \
   --suppress-health-check all --no-color --report junit --report-junit-path "$work/junit.xml" "$@") || status=$?
 if ! kill -0 "$server" 2>/dev/null; then say "the server did not survive"; status=1; fi

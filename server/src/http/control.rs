@@ -173,6 +173,7 @@ impl From<PartitionProgress> for Conservation {
 #[serde(deny_unknown_fields)]
 pub struct Scope {
     /// Only partitions of this topic.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,249}$")]
     topic: Option<String>,
     /// Only this partition of the topic.
     partition: Option<i32>,
@@ -195,8 +196,10 @@ impl Scope {
                 "The body must be JSON: send Content-Type: application/json, or no body at all.",
             ));
         }
-        let scope: Self =
-            serde_json::from_slice(body).map_err(|error| Problem::invalid_parameter("body", &error.to_string()))?;
+        // As an object first: serde would also read a list as the fields in their order.
+        let scope: Self = serde_json::from_slice::<Option<serde_json::Map<_, _>>>(body)
+            .and_then(|members| serde_json::from_value(members.unwrap_or_default().into()))
+            .map_err(|error| Problem::invalid_parameter("body", &error.to_string()))?;
         match &scope {
             Self { topic: None, partition: Some(_) } => {
                 Err(Problem::invalid_parameter("topic", "is missing: a partition is one of a topic"))
@@ -396,6 +399,9 @@ pub struct AuditRequest {
 impl Request for AuditRequest {
     fn read(params: &mut Params) -> Option<Self> {
         let (before, limit) = (params.optional("before"), params.optional("limit"));
+        if before.is_some_and(|before| before < 1) {
+            params.report("before", "must be a whole number from 1");
+        }
         Some(Self { before, limit: limit.unwrap_or(Limit(100)) })
     }
 }

@@ -7,7 +7,10 @@ use axum::{
 use bytes::Bytes;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        self, ContentBuilder, Ref, RefOr, ResponseBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
 #[derive(OpenApi)]
@@ -48,6 +51,29 @@ impl Modify for ControlToken {
 /// What does not come from the handlers.
 pub(super) fn outline() -> utoipa::openapi::OpenApi {
     Document::openapi()
+}
+
+/// What every limited operation may answer besides what its handler says.
+pub(super) fn add_limits(document: &mut utoipa::openapi::OpenApi, body_limit: usize) {
+    let problem = |description: String| -> RefOr<openapi::Response> {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new().description(description);
+        response.content("application/problem+json", content).build().into()
+    };
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            responses.entry("429".to_owned()).or_insert_with(|| {
+                problem(
+                    "Too many requests from this address; `Retry-After` and `RateLimit` say when to go on".to_owned(),
+                )
+            });
+            if operation.request_body.is_some() {
+                let description = format!("The body has more than {body_limit} bytes");
+                responses.entry("413".to_owned()).or_insert_with(|| problem(description));
+            }
+        }
+    }
 }
 
 /// The document as JSON, encoded once.

@@ -140,6 +140,11 @@ impl Problem {
         Self { retry_after: Some(retry_after), ..problem }
     }
 
+    /// A request that could not be read.
+    pub fn bad_request(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self::new(status, "bad_request", "Bad request", reason)
+    }
+
     /// 413.
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("The body is larger than {limit} bytes, the most that is read.");

@@ -102,7 +102,7 @@ pub fn router(state: AppState) -> Router {
         .layer(limit_rate)
         .merge(operations)
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT_BYTES))
-        .layer(middleware::from_fn_with_state(BODY_LIMIT_BYTES, observe::refuse_large))
+        .layer(middleware::from_fn_with_state(BODY_LIMIT_BYTES, observe::explain))
         .layer(middleware::from_fn_with_state(state.limits.answer, limit::limit_time))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
@@ -114,5 +114,8 @@ pub fn router(state: AppState) -> Router {
 
 /// The API's description of itself, as `/api/openapi.json` has it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    limited().merge(unlimited()).into_openapi()
+    let mut description = limited().into_openapi();
+    document::add_limits(&mut description, BODY_LIMIT_BYTES);
+    description.merge(unlimited().into_openapi());
+    description
 }

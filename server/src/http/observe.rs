@@ -26,6 +26,9 @@ const SECURITY: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// The longest reason that a layer or an extractor gives, in bytes.
+const LONGEST_REASON: usize = 4 * 1024;
+
 /// Counts and times requests by route, which is the pattern and not the path: a scanner must not make a metric per
 /// guess.
 pub async fn measure(request: Request, next: Next) -> Response {
@@ -56,14 +59,19 @@ pub async fn secure(request: Request, next: Next) -> Response {
     response
 }
 
-/// Says what is wrong with a body that is too large in the way everything else is said.
-pub async fn refuse_large(State(limit): State<usize>, request: Request, next: Next) -> Response {
+/// Says in one language what layers and extractors refuse in plain text: a body that is too large, or does not come.
+pub async fn explain(State(limit): State<usize>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
-    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !explained {
+    let status = response.status();
+    let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
+    if !status.is_client_error() || !response.headers().get(header::CONTENT_TYPE).is_some_and(plain) {
+        return response;
+    }
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::too_large(limit).into_response();
     }
-    response
+    let text = axum::body::to_bytes(response.into_body(), LONGEST_REASON).await.unwrap_or_default();
+    Problem::bad_request(status, String::from_utf8_lossy(&text)).into_response()
 }
 
 /// Live data is old the moment it is stored.

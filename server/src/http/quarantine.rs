@@ -193,7 +193,10 @@ pub struct QuarantineListRequest {
 impl Request for QuarantineListRequest {
     fn read(params: &mut Params) -> Option<Self> {
         let topic = params.optional::<crate::config::Topic>("topic").map(|topic| topic.0);
-        let partition = params.optional("partition");
+        let partition: Option<i32> = params.optional("partition");
+        if partition.is_some_and(|partition| partition < 0) {
+            params.report("partition", "must be a whole number from 0");
+        }
         let code = params.optional("code").map(|Name(code)| code);
         let stage = params.optional("stage").map(|Name(stage)| stage);
         let since = params.optional("since").map(|Instant(since)| since);

@@ -145,14 +145,16 @@ pub enum Format {
     Csv,
 }
 
-/// An instant or a day, as parameters take it.
+/// An instant or a day, as parameters take it; or nothing, which counts as not given.
 pub struct Instant;
 
 impl PartialSchema for Instant {
     fn schema() -> RefOr<Schema> {
         let text =
             |format| ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)));
-        Schema::from(OneOfBuilder::new().item(text(KnownFormat::DateTime)).item(text(KnownFormat::Date))).into()
+        let nothing = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+        let instants = OneOfBuilder::new().item(text(KnownFormat::DateTime)).item(text(KnownFormat::Date));
+        Schema::from(instants.item(nothing)).into()
     }
 }
 

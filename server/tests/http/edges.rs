@@ -8,7 +8,7 @@ use axum::http::{HeaderName, Method, StatusCode, header};
 use futures::future::join_all;
 use serde_json::Value;
 use server::http::Limits;
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 async fn ask(served: &Served, head: &str) -> Reply {
     served.exchange(format!("{head}\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await
@@ -171,6 +171,40 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let reply = served.exchange(head.as_bytes()).await;
     assert_eq!((reply.status, reply.header("content-type")), (413, "application/problem+json"), "{reply:?}");
     assert!(reply.text().contains("too_large"));
+    // Without a length it is found out while it is read.
+    let mut chunked = b"POST /api/v1/pipeline/pause HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..70 {
+        chunked.extend_from_slice(b"400\r\n");
+        chunked.extend(vec![b' '; 1024]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    let reply = served.exchange(&chunked).await;
+    assert_eq!((reply.status, reply.header("content-type")), (413, "application/problem+json"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_refused_in_time() {
+    let site = Site::start().await;
+    let limits = Limits { body: Duration::from_millis(300), ..Limits::default() };
+    let served = Served::start(site.router(), limits).await;
+    let head = "POST /api/v1/pipeline/pause HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+    let reply = served.exchange(head.as_bytes()).await;
+    assert_eq!((reply.status, reply.header("content-type")), (400, "application/problem+json"), "{reply:?}");
+    assert!(reply.text().contains("did not come in time"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_given_up() {
+    let site = Site::start().await;
+    site.fill("AMZN", 1).await;
+    let limits = Limits { answer: Duration::from_millis(300), ..Limits::default() };
+    let served = Served::start(site.router_with(&limits), limits).await;
+    let mut writer = site.store().pool().begin().await.unwrap();
+    sqlx::query("lock table stock in access exclusive mode").execute(&mut *writer).await.unwrap();
+    let reply = served.get("/api/v1/bars?symbol=AMZN").await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, "5"), "{reply:?}");
+    assert!(reply.text().contains("too_slow"), "{reply:?}");
+    writer.rollback().await.unwrap();
 }
 
 #[tokio::test]

@@ -167,6 +167,7 @@ async fn every_wrong_parameter_is_named_with_its_reason() {
         ("/stock?client=a%20b", &["client"]),
         ("/line/-1", &["n"]),
         ("/line/one", &["n"]),
+        ("/api/v1/quarantine?partition=-1", &["partition"]),
     ] {
         let problem = site.get(path).await.problem(StatusCode::BAD_REQUEST, "invalid_parameter");
         let named: Vec<&str> =
