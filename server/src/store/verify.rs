@@ -263,8 +263,10 @@ impl StoreSnapshot {
              union all
              (select incarnation, partition, change.\"offset\", count(*),
                 'the change log names it ' || count(*) || ' times for record_id ' || record_id
-              from change_log cross join lateral unnest(offsets, record_ids) as change (\"offset\", record_id)
-              where topic_id = $1 group by incarnation, partition, change.\"offset\", record_id
+              from change_log
+              cross join lateral unnest(offsets, record_ids, ops, outcomes) as change (\"offset\", record_id, op, outcome)
+              -- What is not a delete and takes a row away has moved it: the line beside it says where to.
+              where topic_id = $1 and not (outcome = 'd' and op <> 'd') group by incarnation, partition, change.\"offset\", record_id
               having count(*) > 1 limit $2)",
         )
         .bind(self.topic_id)

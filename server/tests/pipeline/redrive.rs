@@ -299,3 +299,19 @@ async fn a_record_of_a_source_that_was_never_heard_of_waits() {
     assert_eq!(bench.record(unknown).await.codes, ["unknown_source"], "it must not count as the newest source");
     assert_eq!(bench.rows().await[0].1, "151");
 }
+
+#[tokio::test]
+async fn a_snapshot_of_before_a_failover_does_not_overwrite_what_came_after() {
+    let mut bench = Bench::start().await;
+    let of_server = |server: u32, (key, value): Record| {
+        (key, value.map(|value| value.replace("\"server_id\":1001", &format!("\"server_id\":{server}"))))
+    };
+    bench.consume(insert(&Row::new(1, "AMZN", 0, 15_000), 100)).await;
+    // A snapshot does not name its server: it is the one of then, whatever comes later.
+    let snapshot = bench.refuse(of_server(0, insert(&Row::new(2, "AMZN", 1, 15_100), 900))).await;
+    bench.consume(of_server(1002, insert(&Row::new(2, "AMZN", 1, 15_200), 5))).await;
+    let before = bench.rows().await;
+    assert_eq!(bench.redrive_one(snapshot, false).await, RedriveResult::RefusedAgain);
+    assert_eq!(bench.record(snapshot).await.codes, ["unknown_source"]);
+    assert_eq!(bench.rows().await, before);
+}

@@ -365,3 +365,48 @@ async fn truncation_and_several_partitions_are_folded_too() {
     assert_eq!(report["rows"], 3, "{report:#}");
     server.stop().await;
 }
+
+/// A record of another server, or of none.
+fn from_server(server_id: u32, (key, value): Record) -> Record {
+    (key, value.map(|value| value.replace("\"server_id\":1001", &format!("\"server_id\":{server_id}"))))
+}
+
+/// A row as a snapshot reads it.
+fn read(row: &Row, pos: i64, mark: &str) -> Record {
+    let (key, value) = from_server(0, insert(row, pos));
+    let mark = format!("\"snapshot\":\"{mark}\"");
+    (key, value.map(|value| value.replace("\"op\":\"c\"", "\"op\":\"r\"").replace("\"snapshot\":\"false\"", &mark)))
+}
+
+#[tokio::test]
+async fn snapshots_that_sweep_and_sources_that_follow_each_other_are_folded_too() {
+    let database = Database::start().await;
+    let broker = broker();
+    let program = Program::new(&database, &broker.bootstrap());
+    let server = Server::start(database.store(), &broker.bootstrap()).await;
+    let source = Source::new(&broker.bootstrap());
+    let row = |n: i64| Row { volume: 1_234_567, ..Row::new(n, "AMZN", n, 15_000 + n) };
+    source.send((1..=10).map(|n| insert(&row(n), 100 + n))).await;
+    // Read again: nine of the ten, most of them in six digits only, one with another price.
+    source
+        .send((1..=9).map(|n| {
+            let volume = if n % 2 == 0 { 1_234_570 } else { 1_234_567 };
+            let close = if n == 3 { 16_000 } else { 15_000 + n };
+            let mark = ["first", "true", "last"][usize::from(n > 1) + usize::from(n == 9)];
+            read(&Row { volume, close, ..row(n) }, 500, mark)
+        }))
+        .await;
+    server.until_consumed(19).await;
+    let report = program.agrees().await;
+    assert_eq!((&report["rows"], &report["tombstones"]), (&Value::from(9), &Value::from(1)), "{report:#}");
+    // A failover, a failback, the key that was swept comes back, and an old record once more.
+    let newer = |n: i64, seconds: i64| Row { event_time: OPEN + seconds, close: 17_000, ..row(n) };
+    source.send([from_server(1002, update(&newer(2, 9_000), 5))]).await;
+    source.send([update(&newer(4, 9_100), 900), insert(&newer(10, 9_200), 910), insert(&row(1), 101)]).await;
+    server.until_consumed(23).await;
+    let report = program.agrees().await;
+    assert_eq!(report["rows"], 10, "{report:#}");
+    execute(&server.store, "update stock set version_epoch = version_epoch - 1 where record_id = 10").await;
+    assert_eq!(kinds(&program.verify().await), ["different"]);
+    server.stop().await;
+}
