@@ -5,8 +5,8 @@
 //! between the reading and the asking a change may have been committed that was sent to nobody, because nobody
 //! watched; a client that watches first and asks then has no gap.
 
-use super::{frame::Frame, publisher::read_buckets};
-use crate::store::{ChangesSince, ReadError, Store};
+use super::frame::Frame;
+use crate::store::{Missed, ReadError, Store};
 use chrono::{DateTime, Utc};
 use market::{
     Stats, Symbol, Timeframe,
@@ -126,9 +126,9 @@ impl CatchUp {
         timeframe: Timeframe,
         since: i64,
     ) -> Result<Option<Vec<Frame>>, ReadError> {
-        let (seq, candles) = match self.store.changes_since(since, symbols, MAX_MISSED).await? {
-            ChangesSince::Known { seq, candles } => (seq, candles),
-            ChangesSince::Gone => return Ok(None),
+        let (seq, candles, bars) = match self.store.missed(since, symbols, timeframe, MAX_MISSED).await? {
+            Missed::Known { seq, candles, bars } => (seq, candles, bars),
+            Missed::Gone => return Ok(None),
         };
         if seq == since {
             return Ok(Some(Vec::new()));
@@ -145,19 +145,19 @@ impl CatchUp {
                 .or_insert((candle.event_time, candle.committed_at));
             *newest = (newest.0.max(candle.event_time), newest.1.max(candle.committed_at));
         }
-        let mut frames = Vec::new();
-        for (symbol, buckets) in by_symbol {
-            let topic = (symbol.clone(), timeframe);
-            let bars = read_buckets(&self.store, &topic, buckets.keys().copied()).await?;
-            let records = buckets
-                .into_iter()
-                .map(|(time, (event_time, committed_at))| match bars.get(&time) {
-                    Some(&bar) => Record::Rev { bar, event_time, committed_at },
-                    None => Record::Del { time, committed_at },
-                })
-                .collect();
-            frames.push(Frame::new(ServerMessage::Delta { symbol, timeframe, prev: since, seq, records }));
-        }
+        let frames = by_symbol
+            .into_iter()
+            .map(|(symbol, buckets)| {
+                let records = buckets
+                    .into_iter()
+                    .map(|(time, (event_time, committed_at))| match bars.get(&(symbol.clone(), time)) {
+                        Some(&bar) => Record::Rev { bar, event_time, committed_at },
+                        None => Record::Del { time, committed_at },
+                    })
+                    .collect();
+                Frame::new(ServerMessage::Delta { symbol, timeframe, prev: since, seq, records })
+            })
+            .collect();
         Ok(Some(frames))
     }
 }

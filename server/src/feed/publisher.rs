@@ -258,7 +258,7 @@ impl Publisher {
 }
 
 /// The bars of the buckets as the store has them now, read in as few ranges as their spread allows.
-pub(super) async fn read_buckets(
+async fn read_buckets(
     store: &Store,
     (symbol, timeframe): &(Symbol, Timeframe),
     buckets: impl IntoIterator<Item = DateTime<Utc>>,

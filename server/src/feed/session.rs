@@ -203,7 +203,7 @@ impl Session {
 
     fn happened(&mut self, event: Event) -> Result<(), End> {
         let message = match event {
-            Event::Written => return Ok(()),
+            Event::Waiting | Event::Written => return Ok(()),
             Event::Ended(ended) => return Err(End::Socket(ended)),
             Event::Message(message) => message,
         };

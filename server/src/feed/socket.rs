@@ -57,6 +57,8 @@ pub struct Socket<Io> {
 pub enum Event {
     /// Text, binary, ping (it is answered already) or pong.
     Message(Message),
+    /// The client does not take the output as fast as it comes; [`Socket::waiting_since`] says since when.
+    Waiting,
     /// All output is written.
     Written,
     Ended(Ended),
@@ -125,7 +127,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Socket<Io> {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        let was_writing = !self.output.is_empty();
+        let (was_writing, was_waiting) = (!self.output.is_empty(), self.waiting_since.is_some());
         let mut heard = 0;
         let received = {
             let outgoing = Outgoing(&mut self.output);
@@ -149,7 +151,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Socket<Io> {
         match received {
             Ok(message) => Poll::Ready(Event::Message(message)),
             Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                if was_writing && written.is_ready() { Poll::Ready(Event::Written) } else { Poll::Pending }
+                if was_writing && written.is_ready() {
+                    Poll::Ready(Event::Written)
+                } else if !was_waiting && written.is_pending() {
+                    Poll::Ready(Event::Waiting)
+                } else {
+                    Poll::Pending
+                }
             }
             Err(error) => Poll::Ready(Event::Ended(ended(&error))),
         }

@@ -3,7 +3,7 @@
 use super::Store;
 use chrono::{DateTime, Utc};
 use market::Symbol;
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 /// Where the stream of committed changes stands.
@@ -49,49 +49,59 @@ impl Store {
     pub async fn changes_since(&self, since: i64, symbols: &[Symbol], limit: i64) -> Result<ChangesSince, sqlx::Error> {
         let mut tx = self.readers().begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-        let seq: i64 = sqlx::query_scalar("select seq from stream_head").fetch_one(&mut *tx).await?;
-        if since > seq {
-            return Ok(ChangesSince::Gone);
-        }
-        let reaches: bool = sqlx::query_scalar(
-            "select $1 = $2 or exists (select from change_log where $1 + 1 between first_seq and last_seq)",
-        )
-        .bind(since)
-        .bind(seq)
-        .fetch_one(&mut *tx)
-        .await?;
-        if !reaches {
-            return Ok(ChangesSince::Gone);
-        }
-        let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
-        let rows = sqlx::query(
-            "select symbol, time, max(event_time) as event_time, max(committed_at) as committed_at
+        changes_in(&mut tx, since, symbols, limit).await
+    }
+}
+
+/// The same inside a transaction that sees one instant.
+pub(super) async fn changes_in(
+    tx: &mut PgConnection,
+    since: i64,
+    symbols: &[Symbol],
+    limit: i64,
+) -> Result<ChangesSince, sqlx::Error> {
+    let seq: i64 = sqlx::query_scalar("select seq from stream_head").fetch_one(&mut *tx).await?;
+    if since > seq {
+        return Ok(ChangesSince::Gone);
+    }
+    let reaches: bool = sqlx::query_scalar(
+        "select $1 = $2 or exists (select from change_log where $1 + 1 between first_seq and last_seq)",
+    )
+    .bind(since)
+    .bind(seq)
+    .fetch_one(&mut *tx)
+    .await?;
+    if !reaches {
+        return Ok(ChangesSince::Gone);
+    }
+    let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+    let rows = sqlx::query(
+        "select symbol, time, max(event_time) as event_time, max(committed_at) as committed_at
              from change_log
              cross join lateral unnest(symbol_ids, times, event_times, outcomes) with ordinality
                 as change (symbol_id, time, event_time, outcome, place)
              join symbol using (symbol_id)
              where last_seq > $1 and first_seq + place - 1 > $1 and symbol = any($2) and outcome <> 'l'
              group by symbol, time order by time, symbol limit $3 + 1",
-        )
-        .bind(since)
-        .bind(&names)
-        .bind(limit)
-        .fetch_all(&mut *tx)
-        .await?;
-        if rows.len() as i64 > limit {
-            return Ok(ChangesSince::Gone);
-        }
-        let candles = rows
-            .iter()
-            .filter_map(|row| {
-                Some(ChangedCandle {
-                    symbol: row.get::<String, _>("symbol").parse().ok()?,
-                    time: row.get("time"),
-                    event_time: row.get("event_time"),
-                    committed_at: row.get("committed_at"),
-                })
-            })
-            .collect();
-        Ok(ChangesSince::Known { seq, candles })
+    )
+    .bind(since)
+    .bind(&names)
+    .bind(limit)
+    .fetch_all(&mut *tx)
+    .await?;
+    if rows.len() as i64 > limit {
+        return Ok(ChangesSince::Gone);
     }
+    let candles = rows
+        .iter()
+        .filter_map(|row| {
+            Some(ChangedCandle {
+                symbol: row.get::<String, _>("symbol").parse().ok()?,
+                time: row.get("time"),
+                event_time: row.get("event_time"),
+                committed_at: row.get("committed_at"),
+            })
+        })
+        .collect();
+    Ok(ChangesSince::Known { seq, candles })
 }

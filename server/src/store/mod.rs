@@ -8,6 +8,7 @@ mod dictionary;
 mod fold;
 mod head;
 mod lease;
+mod missed;
 mod partition;
 mod pools;
 mod progress;
@@ -25,6 +26,7 @@ pub use audit::{AuditEntry, AuditOutcome, AuditRow, append_audit};
 pub use clear::SnapshotSweep;
 pub use fold::{Counts, Item, Refused, RefusedReason, Touched, Upsert};
 pub use head::{ChangedCandle, ChangesSince, Head};
+pub use missed::Missed;
 pub use partition::{FeedPosition, PartitionKey, PartitionState, RetentionGap};
 pub use progress::PartitionProgress;
 pub use quarantine::{

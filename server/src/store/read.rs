@@ -252,6 +252,22 @@ pub(super) async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error
     }
 }
 
+/// The one-minute bars with `from ≤ time < to`, oldest first.
+pub(super) async fn minutes_in(
+    connection: &mut PgConnection,
+    symbol: &Symbol,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<Bar>, sqlx::Error> {
+    let rows = sqlx::query_as::<_, BarRow>(bars_where!("time >= $2 and time < $3"))
+        .bind(symbol.as_str())
+        .bind(from)
+        .bind(to)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(Bar::from).collect())
+}
+
 fn parse_symbol(text: &str) -> Result<Symbol, sqlx::Error> {
     text.parse().map_err(|error| sqlx::Error::Decode(Box::<market::InvalidSymbol>::new(error)))
 }
@@ -321,15 +337,7 @@ impl Store {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<Bar>, ReadError> {
-        let rows = within(
-            sqlx::query_as::<_, BarRow>(bars_where!("time >= $2 and time < $3"))
-                .bind(symbol.as_str())
-                .bind(from)
-                .bind(to)
-                .fetch_all(self.readers()),
-        )
-        .await?;
-        Ok(rows.into_iter().map(Bar::from).collect())
+        within(async { minutes_in(&mut *self.readers().acquire().await?, symbol, from, to).await }).await
     }
 
     /// The `n`-th one-minute bar, oldest first, counted from 0. Walks an index: `n` entries are read.

@@ -9,7 +9,7 @@ use rdkafka::{
 use secrecy::ExposeSecret;
 use server::{
     application::{Application, Running},
-    config::Cli,
+    config::{Cli, WebConfig},
     embedded::{Broker, Postgres},
     pipeline::{Assignment, ConsumerConfig, Controls, PartitionState, Status},
     store::Store,
@@ -78,11 +78,27 @@ impl Server {
 
     /// Starts one that consumes what `assignment` says, whatever is missing.
     pub async fn launch_as(store: Store, bootstrap: &str, assignment: Assignment) -> Self {
+        let web = Self::web();
+        let listener = TcpListener::bind(web.listen).await.expect("a free port");
+        Self::launch_on(listener, web, store, bootstrap, assignment)
+    }
+
+    /// What is configured when nothing is said.
+    pub fn web() -> WebConfig {
         use clap::Parser;
         let cli = Cli::try_parse_from(["stockstream", "demo", "--listen", "127.0.0.1:0"]).expect("legal arguments");
         let server::config::Command::Demo(demo) = cli.command else { unreachable!("asked for demo") };
-        let web = demo.check().expect("legal values").web;
-        let listener = TcpListener::bind(web.listen).await.expect("a free port");
+        demo.check().expect("legal values").web
+    }
+
+    /// Starts one on this listener with this configuration, whatever is missing.
+    pub fn launch_on(
+        listener: TcpListener,
+        web: WebConfig,
+        store: Store,
+        bootstrap: &str,
+        assignment: Assignment,
+    ) -> Self {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let application = Application {
             web,

@@ -3,6 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
 mod conformance;
+mod consistency;
 mod edges;
 mod handshake;
 mod raw;
+#[path = "../pipeline/records.rs"]
+#[allow(dead_code, reason = "the pipeline's tests need more of it")]
+mod records;
+mod slow;
+#[path = "../pipeline/stack.rs"]
+#[allow(dead_code, reason = "the pipeline's tests need more of it")]
+mod stack;

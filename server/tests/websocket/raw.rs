@@ -162,6 +162,13 @@ impl Raw {
         String::from_utf8(self.buffer).unwrap()
     }
 
+    /// Reads a little, and looks at nothing.
+    pub async fn sip(&mut self, most: usize) {
+        let mut bytes = vec![0; most];
+        let read = in_time("the server says something", self.stream.read(&mut bytes)).await.unwrap_or(0);
+        self.buffer.extend(&bytes[..read]);
+    }
+
     pub async fn reply(&mut self) -> Reply {
         loop {
             if let Some((first, payload)) = self.frame() {
@@ -202,7 +209,10 @@ impl Raw {
         loop {
             match self.reply().await {
                 Reply::Message(
-                    ServerMessage::Hello { .. } | ServerMessage::Pipe { .. } | ServerMessage::Beat { .. },
+                    ServerMessage::Hello { .. }
+                    | ServerMessage::Pipe { .. }
+                    | ServerMessage::Beat { .. }
+                    | ServerMessage::Dq { .. },
                 ) => {}
                 other => return other,
             }
