@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt stack stack-stop bench chaos clean
+.PHONY: help run build test check fmt stack stack-stop bench chaos soak clean
 ARGS ?=
 SEED ?= 1
 MINUTES ?= 10
@@ -44,6 +44,10 @@ bench: ## rows per second and per CPU-second, next to raw consume, raw COPY and 
 chaos: ## MINUTES of faults around the real server, decided by SEED; then a judge compares what is left with what must be
 	@scripts/setup.sh stack
 	@scripts/chaos.sh --seed $(SEED) --minutes $(MINUTES) $(ARGS)
+
+soak: ## MINUTES (10) of new histories for the model and the state machine, and of new broken inputs for the fuzzers
+	@scripts/setup.sh test
+	@MINUTES=$(MINUTES) scripts/soak.sh
 
 clean: ## delete what was built; tools and data stay
 	@rm -rf target

@@ -127,10 +127,12 @@ pub fn is_coarser_copy(read: &StockRow, standing: &StockRow) -> bool {
         && price(read.volume.map(Decimal::from), standing.volume.map(Decimal::from))
 }
 
+/// Whether `read` is `standing` with six significant digits. A midpoint goes either way: the binary number behind the text
+/// decides (1534.075 is read as 1534.07).
 fn is_rounded(read: Decimal, standing: Decimal) -> bool {
     const DIGITS: u32 = 6;
     read == standing
-        || [RoundingStrategy::MidpointAwayFromZero, RoundingStrategy::MidpointNearestEven]
+        || [RoundingStrategy::MidpointAwayFromZero, RoundingStrategy::MidpointTowardZero]
             .into_iter()
             .any(|strategy| standing.round_sf_with_strategy(DIGITS, strategy) == Some(read))
 }

@@ -9,6 +9,8 @@ mod fold;
 mod head;
 mod lease;
 mod missed;
+#[cfg(test)]
+mod model;
 mod partition;
 mod pools;
 mod progress;
