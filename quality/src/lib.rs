@@ -5,6 +5,7 @@
 mod calendar;
 mod check;
 mod rule;
+pub mod suite;
 
 pub use check::check_row;
 pub use rule::{Limits, RULE_VERSION, Rule, RuleSet, Severity, Verdict, Violation};

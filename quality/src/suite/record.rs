@@ -1,0 +1,155 @@
+//! One record against one check.
+
+use super::{
+    Cell, ColumnRule, RecordCheck,
+    check::IgnoreRow,
+    value::{ColumnType, same_value},
+};
+use market::StockRow;
+use rust_decimal::Decimal;
+
+/// A row whose values can be asked for by column.
+pub trait Record {
+    /// The value; `None` when there is no such column.
+    fn cell(&self, column: &str) -> Option<Cell<'_>>;
+}
+
+impl Record for StockRow {
+    fn cell(&self, column: &str) -> Option<Cell<'_>> {
+        let decimal = |value: Option<Decimal>| value.map_or(Cell::Null, Cell::Decimal);
+        Some(match column {
+            "record_id" => Cell::Integer(self.record_id),
+            "time" => self.time.map_or(Cell::Null, Cell::Instant),
+            "open" => decimal(self.open),
+            "high" => decimal(self.high),
+            "low" => decimal(self.low),
+            "close" => decimal(self.close),
+            "volume" => self.volume.map_or(Cell::Null, Cell::Integer),
+            "symbol" => self.symbol.as_deref().map_or(Cell::Null, Cell::Text),
+            "event_time" => self.event_time.map_or(Cell::Null, Cell::Instant),
+            _ => return None,
+        })
+    }
+}
+
+/// What a check says of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    Yes,
+    No,
+    /// Null, and the check does not speak of nulls: counted as missing, neither met nor unmet.
+    Missing,
+    /// There is no such column.
+    NoColumn,
+}
+
+impl From<bool> for Met {
+    fn from(met: bool) -> Self {
+        if met { Self::Yes } else { Self::No }
+    }
+}
+
+impl RecordCheck {
+    /// The columns that it reads.
+    pub fn columns(&self) -> Vec<&str> {
+        match self {
+            Self::Column { column, .. } => vec![column],
+            Self::PairEqual { a, b, .. } | Self::PairGreater { a, b, .. } | Self::PairInSet { a, b, .. } => vec![a, b],
+            Self::SumEquals { columns, .. } | Self::AllEqual { columns, .. } | Self::AllDifferent { columns, .. } => {
+                columns.iter().map(String::as_str).collect()
+            }
+        }
+    }
+
+    /// Judges one record.
+    pub fn judge(&self, record: &impl Record) -> Met {
+        match self {
+            Self::Column { column, rule } => match record.cell(column) {
+                Some(cell) => rule.judge(&cell),
+                None => Met::NoColumn,
+            },
+            Self::PairEqual { a, b, ignore } => across(record, &[a, b], *ignore, |cells| all_equal(cells)),
+            Self::PairGreater { a, b, or_equal, ignore } => across(record, &[a, b], *ignore, |cells| {
+                cells[0].compare_cells(&cells[1]).is_some_and(|order| order.is_gt() || (*or_equal && order.is_eq()))
+            }),
+            Self::PairInSet { a, b, pairs, ignore } => across(record, &[a, b], *ignore, |cells| {
+                pairs.iter().any(|(a, b)| matches(&cells[0], a) && matches(&cells[1], b))
+            }),
+            Self::SumEquals { columns, total, ignore } => across(record, columns, *ignore, |cells| {
+                let sum = cells.iter().try_fold(Decimal::ZERO, |sum, cell| sum.checked_add(cell.number()?));
+                sum == Some(*total)
+            }),
+            Self::AllEqual { columns, ignore } => across(record, columns, *ignore, |cells| all_equal(cells)),
+            Self::AllDifferent { columns, ignore } => across(record, columns, *ignore, |cells| {
+                cells.iter().enumerate().all(|(at, cell)| cells[..at].iter().all(|other| !equal(cell, other)))
+            }),
+        }
+    }
+}
+
+fn equal(left: &Cell<'_>, right: &Cell<'_>) -> bool {
+    (left.is_null() && right.is_null()) || left.compare_cells(right).is_some_and(std::cmp::Ordering::is_eq)
+}
+
+fn all_equal(cells: &[Cell<'_>]) -> bool {
+    cells.windows(2).all(|pair| equal(&pair[0], &pair[1]))
+}
+
+fn matches(cell: &Cell<'_>, expected: &serde_json::Value) -> bool {
+    (cell.is_null() && expected.is_null()) || same_value(cell, expected)
+}
+
+fn across<C: AsRef<str>>(
+    record: &impl Record,
+    columns: &[C],
+    ignore: IgnoreRow,
+    judge: impl FnOnce(&[Cell<'_>]) -> bool,
+) -> Met {
+    let Some(cells) = columns.iter().map(|column| record.cell(column.as_ref())).collect::<Option<Vec<_>>>() else {
+        return Met::NoColumn;
+    };
+    let ignored = match ignore {
+        IgnoreRow::Never => false,
+        IgnoreRow::AnyMissing => cells.iter().any(Cell::is_null),
+        IgnoreRow::AllMissing => cells.iter().all(Cell::is_null),
+    };
+    if ignored { Met::Missing } else { judge(&cells).into() }
+}
+
+impl ColumnRule {
+    /// Judges one value.
+    pub fn judge(&self, cell: &Cell<'_>) -> Met {
+        match self {
+            Self::Null => return cell.is_null().into(),
+            Self::NotNull => return (!cell.is_null()).into(),
+            _ if cell.is_null() => return Met::Missing,
+            _ => {}
+        }
+        let text = || cell.text().unwrap_or_default();
+        let met = match self {
+            Self::Null | Self::NotNull => cell.is_null() == matches!(self, Self::Null),
+            Self::Between(bounds) => bounds.contain(|bound| cell.compare(bound)).unwrap_or(false),
+            Self::InSet(values) => values.iter().any(|value| same_value(cell, value)),
+            Self::NotInSet(values) => !values.iter().any(|value| same_value(cell, value)),
+            Self::OfType(types) => cell
+                .column_type()
+                .is_some_and(|found: ColumnType| types.iter().any(|(_, expected)| found.satisfies(*expected))),
+            Self::Length(bounds) => {
+                let length = text().chars().count() as u64;
+                bounds.contain(|bound| Some(length.cmp(bound))).unwrap_or(false)
+            }
+            Self::Matches { patterns, all: true } => patterns.iter().all(|pattern| pattern.is_match(&text())),
+            Self::Matches { patterns, all: false } => patterns.iter().any(|pattern| pattern.is_match(&text())),
+            Self::MatchesNone(patterns) => !patterns.iter().any(|pattern| pattern.is_match(&text())),
+            Self::Strftime(format) => {
+                let text = text();
+                chrono::NaiveDateTime::parse_from_str(&text, format).is_ok()
+                    || chrono::DateTime::parse_from_str(&text, format).is_ok()
+                    || chrono::NaiveDate::parse_from_str(&text, format).is_ok()
+                    || chrono::NaiveTime::parse_from_str(&text, format).is_ok()
+            }
+            Self::Json => serde_json::from_str::<serde::de::IgnoredAny>(&text()).is_ok(),
+        };
+        met.into()
+    }
+}
