@@ -4,7 +4,10 @@ use chrono::{TimeZone, Utc};
 use market::StockRow;
 use quality::{
     Severity,
-    suite::{Cell, ColumnType, Condition, Dialect, KNOWN, Met, Record, Rule, Suite, SuiteError, Unsupported, lint},
+    suite::{
+        Cell, ColumnType, Condition, Dialect, Evaluation, KNOWN, Met, Observed, Record, Rule, Suite, SuiteError,
+        TableCheck, Unsupported, ValidationResult, lint,
+    },
 };
 use rust_decimal::dec;
 use serde_json::{Value, json};
@@ -141,7 +144,11 @@ fn every_other_expectation_of_the_core_can_be_run() {
 fn values_are_judged_by_what_they_are_and_nulls_are_missing() {
     let row = row();
     let between = |column: &str, min: Value, max: Value| {
-        judged("expect_column_values_to_be_between", json!({"column": column, "min_value": min, "max_value": max}), &row)
+        judged(
+            "expect_column_values_to_be_between",
+            json!({"column": column, "min_value": min, "max_value": max}),
+            &row,
+        )
     };
     assert_eq!(between("open", json!(153.42), json!(153.42)), Met::Yes);
     assert_eq!(between("open", json!("153.43"), Value::Null), Met::No);
@@ -162,16 +169,27 @@ fn values_are_judged_by_what_they_are_and_nulls_are_missing() {
         ("expect_column_value_lengths_to_equal", json!({"column": "symbol", "value": 4}), Met::Yes),
         ("expect_column_value_lengths_to_be_between", json!({"column": "symbol", "max_value": 3}), Met::No),
         ("expect_column_values_to_match_regex", json!({"column": "symbol", "regex": "MZ"}), Met::Yes),
-        ("expect_column_values_to_not_match_regex_list", json!({"column": "symbol", "regex_list": ["^B", "N$"]}), Met::No),
+        (
+            "expect_column_values_to_not_match_regex_list",
+            json!({"column": "symbol", "regex_list": ["^B", "N$"]}),
+            Met::No,
+        ),
         ("expect_column_values_to_match_like_pattern", json!({"column": "symbol", "like_pattern": "A_Z%"}), Met::Yes),
         ("expect_column_values_to_match_like_pattern", json!({"column": "symbol", "like_pattern": "MZ"}), Met::No),
         ("expect_column_values_to_be_json_parseable", json!({"column": "symbol"}), Met::No),
         ("expect_column_pair_values_a_to_be_greater_than_b", json!({"column_A": "high", "column_B": "open"}), Met::Yes),
         ("expect_column_pair_values_to_be_equal", json!({"column_A": "close", "column_B": "open"}), Met::No),
-        ("expect_column_pair_values_to_be_equal",
-            json!({"column_A": "close", "column_B": "open", "ignore_row_if": "either_value_is_missing"}), Met::Missing),
+        (
+            "expect_column_pair_values_to_be_equal",
+            json!({"column_A": "close", "column_B": "open", "ignore_row_if": "either_value_is_missing"}),
+            Met::Missing,
+        ),
         ("expect_multicolumn_sum_to_equal", json!({"column_list": ["high", "low"], "sum_total": 307.4}), Met::Yes),
-        ("expect_select_column_values_to_be_unique_within_record", json!({"column_list": ["high", "low", "open"]}), Met::Yes),
+        (
+            "expect_select_column_values_to_be_unique_within_record",
+            json!({"column_list": ["high", "low", "open"]}),
+            Met::Yes,
+        ),
         ("expect_multicolumn_values_to_be_equal", json!({"column_list": ["high", "low"]}), Met::No),
     ] {
         assert_eq!(judged(kind, kwargs, &row), met, "{kind}");
@@ -189,9 +207,12 @@ fn conditions_choose_rows_in_both_written_forms() {
         (json!({"type": "comparison", "column": {"name": "volume"}, "operator": "<", "parameter": 1}), false),
         (json!({"type": "nullity", "column": {"name": "close"}, "is_null": true}), true),
         (json!({"type": "comparison", "column": {"name": "symbol"}, "operator": "IN", "parameter": ["AMZN"]}), true),
-        (json!({"type": "or", "conditions": [
+        (
+            json!({"type": "or", "conditions": [
             {"type": "nullity", "column": {"name": "open"}, "is_null": true},
-            {"type": "comparison", "column": {"name": "symbol"}, "operator": "==", "parameter": "AMZN"}]}), true),
+            {"type": "comparison", "column": {"name": "symbol"}, "operator": "==", "parameter": "AMZN"}]}),
+            true,
+        ),
     ] {
         assert_eq!(Condition::parse(&condition).unwrap().holds(&row), holds, "{condition}");
     }
@@ -281,4 +302,161 @@ fn lint_says_what_a_suite_really_checks() {
             (None, "no_price_rule"),
         ]
     );
+}
+
+#[test]
+fn a_suite_over_rows_gives_the_results_of_great_expectations() {
+    let suite = Suite::parse(
+        json!({"name": "t", "expectations": [
+            {"type": "expect_column_values_to_be_between", "severity": "warning",
+             "kwargs": {"column": "volume", "min_value": 0, "max_value": 10, "mostly": 0.9}},
+            {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "volume"}},
+            {"type": "expect_column_pair_values_a_to_be_greater_than_b", "kwargs": {"column_A": "volume", "column_B": "volume"}},
+            {"type": "expect_column_values_to_be_between",
+             "kwargs": {"column": "volume", "max_value": 2, "row_condition": "col(\"record_id\") < 2"}},
+            {"type": "expect_column_values_to_be_increasing", "kwargs": {"column": "volume"}},
+            {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 4}},
+            {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "price"}},
+        ]})
+        .to_string()
+        .as_bytes(),
+    )
+    .unwrap();
+    let mut evaluation = Evaluation::new(&suite);
+    for (record_id, volume) in [(0, Some(1)), (1, Some(2)), (2, None), (3, Some(40))] {
+        evaluation.add(&StockRow { record_id, volume, ..StockRow::default() }, record_id);
+    }
+    let tables: Vec<_> = evaluation.tables().map(|(index, check)| (index, check.rule.clone())).collect();
+    let [(5, Rule::Table(count))] = tables.as_slice() else { panic!("one check of the table") };
+    let results = evaluation.finish(|_| count.judge(&Observed::Rows { here: 4, there: None }));
+    let json: Vec<Value> = results.iter().map(|result| result.to_json()["result"].clone()).collect();
+    assert_eq!(
+        json[0],
+        json!({"element_count": 4, "unexpected_count": 1, "unexpected_percent": 33.33333333333333,
+            "partial_unexpected_list": [40], "missing_count": 1, "missing_percent": 25.0, "unexpected_percent_total": 25.0,
+            "unexpected_percent_nonmissing": 33.33333333333333, "partial_unexpected_counts": [{"value": 40, "count": 1}],
+            "partial_unexpected_index_list": [3]})
+    );
+    assert_eq!(
+        json[1],
+        json!({"element_count": 4, "unexpected_count": 1, "unexpected_percent": 25.0, "partial_unexpected_list": [null],
+            "partial_unexpected_counts": [{"value": null, "count": 1}], "partial_unexpected_index_list": [2]})
+    );
+    assert_eq!(json[2]["partial_unexpected_list"], json!([[1, 1], [2, 2], [40, 40]]));
+    assert_eq!((&json[3]["element_count"], results[3].success), (&json!(2), true));
+    assert_eq!(json[5], json!({"observed_value": 4}));
+    let success: Vec<bool> = results.iter().map(|result| result.success).collect();
+    assert_eq!(success, [false, false, false, true, false, true, false]);
+    assert!(results[4].exception.as_ref().unwrap().starts_with("not supported: expect_column_values_to_be_increasing"));
+    assert_eq!(results[6].exception.as_deref(), Some("there is no such column: price"));
+    let run = ValidationResult { suite_name: suite.name, results, meta: serde_json::Map::new() };
+    assert_eq!(run.to_json()["statistics"]["success_percent"], json!(28.57142857142857));
+}
+
+#[test]
+fn no_rows_meet_what_is_expected_of_rows_but_not_what_is_expected_of_the_table() {
+    let suite = Suite::parse(ONE).unwrap();
+    let results = Evaluation::new(&suite).finish(|index| match suite.expectations[index].compile().unwrap().rule {
+        Rule::Table(check @ TableCheck::RowCount(_)) => check.judge(&Observed::Rows { here: 0, there: None }),
+        Rule::Table(check) => {
+            check.judge(&Observed::Repeated { elements: 0, missing: 0, repeated: 0, examples: Vec::new() })
+        }
+        Rule::Records { .. } => Err("not asked for".into()),
+    });
+    let success: Vec<bool> = results.iter().map(|result| result.success).collect();
+    assert_eq!(success, [false, true, true, true, true, true]);
+}
+
+#[test]
+fn observations_of_a_table_are_judged() {
+    let judge = |kind: &str, kwargs: Value, observed: Observed| match one(kind, kwargs).compile().unwrap().rule {
+        Rule::Table(check) => check.judge(&observed).map(|(success, _)| success),
+        Rule::Records { .. } => panic!("{kind} is about records"),
+    };
+    let columns = || {
+        Observed::Columns(vec![
+            ("time".into(), ColumnType::Instant, "timestamptz".into()),
+            ("open".into(), ColumnType::Decimal, "numeric".into()),
+        ])
+    };
+    let distinct = || Observed::Distinct(vec![("AMZN".into(), 3), ("AAPL".into(), 3)]);
+    for (kind, kwargs, observed, met) in [
+        ("expect_table_columns_to_match_ordered_list", json!({"column_list": ["time", "open"]}), columns(), true),
+        ("expect_table_columns_to_match_ordered_list", json!({"column_list": ["open", "time"]}), columns(), false),
+        ("expect_table_columns_to_match_set", json!({"column_set": ["open", "time"]}), columns(), true),
+        ("expect_table_columns_to_match_set", json!({"column_set": ["open"]}), columns(), false),
+        ("expect_table_columns_to_match_set", json!({"column_set": ["open"], "exact_match": false}), columns(), true),
+        ("expect_column_to_exist", json!({"column": "open", "column_index": 1}), columns(), true),
+        ("expect_column_to_exist", json!({"column": "open", "column_index": 0}), columns(), false),
+        ("expect_column_type_to_be", json!({"column": "time", "type_": "DATETIME"}), columns(), true),
+        (
+            "expect_column_max_to_be_between",
+            json!({"column": "time", "max_value": "2024-01-17"}),
+            Observed::Value("2024-01-16T20:00:00Z".into()),
+            true,
+        ),
+        (
+            "expect_column_mean_to_be_between",
+            json!({"column": "open", "min_value": 1}),
+            Observed::Value(Value::Null),
+            false,
+        ),
+        (
+            "expect_column_sum_to_be_between",
+            json!({"column": "open", "max_value": 5, "strict_max": true}),
+            Observed::Value(json!(5)),
+            false,
+        ),
+        (
+            "expect_column_distinct_values_to_be_in_set",
+            json!({"column": "symbol", "value_set": ["AMZN"]}),
+            distinct(),
+            false,
+        ),
+        (
+            "expect_column_distinct_values_to_contain_set",
+            json!({"column": "symbol", "value_set": ["AMZN"]}),
+            distinct(),
+            true,
+        ),
+        (
+            "expect_column_distinct_values_to_equal_set",
+            json!({"column": "symbol", "value_set": ["AMZN", "AAPL"]}),
+            distinct(),
+            true,
+        ),
+        (
+            "expect_column_most_common_value_to_be_in_set",
+            json!({"column": "symbol", "value_set": ["AMZN"]}),
+            distinct(),
+            false,
+        ),
+        (
+            "expect_column_most_common_value_to_be_in_set",
+            json!({"column": "symbol", "value_set": ["AMZN"], "ties_okay": true}),
+            distinct(),
+            true,
+        ),
+        (
+            "expect_column_values_to_be_unique",
+            json!({"column": "record_id"}),
+            Observed::Repeated { elements: 4, missing: 0, repeated: 2, examples: vec![] },
+            false,
+        ),
+        (
+            "expect_column_values_to_be_unique",
+            json!({"column": "record_id", "mostly": 0.5}),
+            Observed::Repeated { elements: 4, missing: 0, repeated: 2, examples: vec![] },
+            true,
+        ),
+        (
+            "expect_column_quantile_values_to_be_between",
+            json!({"column": "close", "quantile_ranges": {"quantiles": [0.5, 0.9], "value_ranges": [[1, 2], [null, 9]]}}),
+            Observed::Values(vec![json!(1.5), json!(10)]),
+            false,
+        ),
+    ] {
+        assert_eq!(judge(kind, kwargs, observed), Ok(met), "{kind}");
+    }
+    assert!(judge("expect_table_row_count_to_equal", json!({"value": 1}), columns()).is_err());
 }

@@ -19,7 +19,10 @@ pub struct Check {
 #[derive(Clone, Debug)]
 pub enum Rule {
     /// Met when at least `mostly` (0 to 1) of the values that are not null meet it.
-    Records { check: RecordCheck, mostly: Decimal },
+    Records {
+        check: RecordCheck,
+        mostly: Decimal,
+    },
     Table(TableCheck),
 }
 
@@ -48,7 +51,10 @@ pub enum ColumnRule {
     /// Characters, not bytes.
     Length(Bounds<u64>),
     /// Regular expressions, found anywhere unless anchored.
-    Matches { patterns: Vec<Regex>, all: bool },
+    Matches {
+        patterns: Vec<Regex>,
+        all: bool,
+    },
     MatchesNone(Vec<Regex>),
     Strftime(String),
     Json,
@@ -79,15 +85,43 @@ pub enum TableCheck {
     ColumnCount(Bounds<Decimal>),
     /// Names in their order.
     Columns(Vec<String>),
-    ColumnSet { columns: Vec<String>, exact: bool },
-    ColumnExists { column: String, index: Option<u64> },
-    ColumnHasType { column: String, name: String, expected: ColumnType },
-    Aggregate { column: String, aggregate: Aggregate, bounds: Bounds<Value> },
-    Quantiles { column: String, quantiles: Vec<(Decimal, Bounds<Value>)> },
-    DistinctValues { column: String, values: Vec<Value>, rule: SetRule },
-    MostCommonValue { column: String, values: Vec<Value>, ties_okay: bool },
+    ColumnSet {
+        columns: Vec<String>,
+        exact: bool,
+    },
+    ColumnExists {
+        column: String,
+        index: Option<u64>,
+    },
+    ColumnHasType {
+        column: String,
+        name: String,
+        expected: ColumnType,
+    },
+    Aggregate {
+        column: String,
+        aggregate: Aggregate,
+        bounds: Bounds<Value>,
+    },
+    Quantiles {
+        column: String,
+        quantiles: Vec<(Decimal, Bounds<Value>)>,
+    },
+    DistinctValues {
+        column: String,
+        values: Vec<Value>,
+        rule: SetRule,
+    },
+    MostCommonValue {
+        column: String,
+        values: Vec<Value>,
+        ties_okay: bool,
+    },
     /// No two rows share their values in these columns; `mostly` of them, to be exact.
-    Unique { columns: Vec<String>, mostly: Decimal },
+    Unique {
+        columns: Vec<String>,
+        mostly: Decimal,
+    },
 }
 
 /// A number that a column comes down to.
@@ -354,9 +388,10 @@ impl Arguments<'_> {
 
     fn whole(&self, name: &str) -> Result<u64, Unsupported> {
         let number = self.number(name)?;
-        u64::try_from(number).ok().filter(|whole| Decimal::from(*whole) == number).ok_or_else(|| {
-            wrong(name, "expected a whole number, 0 or more")
-        })
+        u64::try_from(number)
+            .ok()
+            .filter(|whole| Decimal::from(*whole) == number)
+            .ok_or_else(|| wrong(name, "expected a whole number, 0 or more"))
     }
 
     fn flag(&self, name: &str) -> Result<bool, Unsupported> {
@@ -372,7 +407,11 @@ impl Arguments<'_> {
             return Ok(Decimal::ONE);
         }
         let mostly = self.number("mostly")?;
-        if (Decimal::ZERO..=Decimal::ONE).contains(&mostly) { Ok(mostly) } else { Err(wrong("mostly", "expected 0 to 1")) }
+        if (Decimal::ZERO..=Decimal::ONE).contains(&mostly) {
+            Ok(mostly)
+        } else {
+            Err(wrong("mostly", "expected 0 to 1"))
+        }
     }
 
     /// Bounds in whatever the column holds: numbers, instants or texts.
@@ -442,13 +481,17 @@ impl Arguments<'_> {
             Some("both_values_are_missing" | "all_values_are_missing") => Ok(IgnoreRow::AllMissing),
             Some("either_value_is_missing" | "any_value_is_missing") => Ok(IgnoreRow::AnyMissing),
             Some("neither" | "never") => Ok(IgnoreRow::Never),
-            _ => Err(wrong("ignore_row_if", "expected both/all_values_are_missing, either/any_value_is_missing or never")),
+            _ => Err(wrong(
+                "ignore_row_if",
+                "expected both/all_values_are_missing, either/any_value_is_missing or never",
+            )),
         }
     }
 
     fn quantiles(&self) -> Result<Vec<(Decimal, Bounds<Value>)>, Unsupported> {
         const ARGUMENT: &str = "quantile_ranges";
-        let ranges = self.given(ARGUMENT).and_then(Value::as_object).ok_or_else(|| wrong(ARGUMENT, "expected an object"))?;
+        let ranges =
+            self.given(ARGUMENT).and_then(Value::as_object).ok_or_else(|| wrong(ARGUMENT, "expected an object"))?;
         let list = |name: &str| {
             let found = ranges.get(name).and_then(Value::as_array);
             found.ok_or_else(|| wrong(ARGUMENT, format!("`{name}` must be an array")))
@@ -458,7 +501,8 @@ impl Arguments<'_> {
             return Err(wrong(ARGUMENT, "as many quantiles as ranges are needed, and at least one"));
         }
         let each = quantiles.iter().zip(ranges).map(|(quantile, range)| {
-            let quantile = super::value::decimal(quantile).filter(|quantile| (Decimal::ZERO..=Decimal::ONE).contains(quantile));
+            let quantile =
+                super::value::decimal(quantile).filter(|quantile| (Decimal::ZERO..=Decimal::ONE).contains(quantile));
             let quantile = quantile.ok_or_else(|| wrong(ARGUMENT, "a quantile is 0 to 1"))?;
             match range.as_array().map(Vec::as_slice) {
                 Some([min, max]) => {

@@ -81,9 +81,10 @@ impl Condition {
     /// Whether it holds for a row. Comparing with null never does, as in SQL.
     pub fn holds(&self, record: &impl Record) -> bool {
         match self {
-            Self::Compare { column, comparison, parameter } => {
-                record.cell(column).and_then(|cell| cell.compare(parameter)).is_some_and(|order| comparison.holds(order))
-            }
+            Self::Compare { column, comparison, parameter } => record
+                .cell(column)
+                .and_then(|cell| cell.compare(parameter))
+                .is_some_and(|order| comparison.holds(order)),
             Self::In { column, values, negated } => match record.cell(column) {
                 None | Some(Cell::Null) => false,
                 Some(cell) => values.iter().any(|value| super::same_value(&cell, value)) != *negated,
@@ -129,10 +130,13 @@ fn parse_object(value: &Value, depth: usize) -> Result<Condition, String> {
 
 /// `col("a") == 1 & col("b").notNull()`: comparisons joined by `&`, which binds closer, and `|`.
 fn parse_text(text: &str) -> Result<Condition, String> {
-    let any: Vec<_> = split(text, '|').into_iter().map(|part| {
-        let mut all = split(part, '&').into_iter().map(parse_comparison).collect::<Result<Vec<_>, _>>()?;
-        Ok(if all.len() == 1 { all.swap_remove(0) } else { Condition::All(all) })
-    }).collect::<Result<_, String>>()?;
+    let any: Vec<_> = split(text, '|')
+        .into_iter()
+        .map(|part| {
+            let mut all = split(part, '&').into_iter().map(parse_comparison).collect::<Result<Vec<_>, _>>()?;
+            Ok(if all.len() == 1 { all.swap_remove(0) } else { Condition::All(all) })
+        })
+        .collect::<Result<_, String>>()?;
     let mut any = any;
     Ok(if any.len() == 1 { any.swap_remove(0) } else { Condition::Any(any) })
 }

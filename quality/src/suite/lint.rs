@@ -1,8 +1,8 @@
 //! What a suite really checks, as opposed to what its author may believe.
 
 use super::{
-    Aggregate, Bounds, Check, ColumnRule, Expectation, RecordCheck, Suite, TableCheck, Unsupported,
-    check::Rule, value::decimal,
+    Aggregate, Bounds, Check, ColumnRule, Expectation, RecordCheck, Suite, TableCheck, Unsupported, check::Rule,
+    value::decimal,
 };
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -41,14 +41,20 @@ pub fn lint(suite: &Suite, columns: &[&str]) -> Vec<Finding> {
             Ok(check) => {
                 for column in named_columns(&check.rule) {
                     if !columns.contains(&column) {
-                        find("unknown_column", format!("column {column} does not exist; there are {}", columns.join(", ")));
+                        find(
+                            "unknown_column",
+                            format!("column {column} does not exist; there are {}", columns.join(", ")),
+                        );
                     }
                 }
                 single(&check, expectation, &mut find);
                 checks.push((index, check));
             }
         }
-        if suite.expectations[..index].iter().any(|other| other.kind == expectation.kind && other.kwargs == expectation.kwargs) {
+        if suite.expectations[..index]
+            .iter()
+            .any(|other| other.kind == expectation.kind && other.kwargs == expectation.kwargs)
+        {
             find("repeated", format!("{} stands here a second time with the same arguments", expectation.kind));
         }
     }
@@ -76,12 +82,16 @@ fn single(check: &Check, expectation: &Expectation, find: &mut impl FnMut(&'stat
                 );
             }
         }
-        Rule::Table(TableCheck::RowCount(bounds)) if bounds.min.is_none_or(|min| min.is_zero()) && bounds.max.is_none() => {
+        Rule::Table(TableCheck::RowCount(bounds))
+            if bounds.min.is_none_or(|min| min.is_zero()) && bounds.max.is_none() =>
+        {
             find("always_met", "every table meets it: there is no lower bound above 0 and no upper bound".into());
         }
-        Rule::Table(TableCheck::Aggregate { aggregate: Aggregate::UniqueProportion | Aggregate::NonNullProportion, bounds, .. })
-            if encloses(bounds, Decimal::ZERO, Decimal::ONE) =>
-        {
+        Rule::Table(TableCheck::Aggregate {
+            aggregate: Aggregate::UniqueProportion | Aggregate::NonNullProportion,
+            bounds,
+            ..
+        }) if encloses(bounds, Decimal::ZERO, Decimal::ONE) => {
             find("always_met", "a proportion is always 0 to 1".into());
         }
         Rule::Records { check: RecordCheck::Column { column, rule }, mostly } => {
@@ -95,7 +105,9 @@ fn single(check: &Check, expectation: &Expectation, find: &mut impl FnMut(&'stat
                 ),
                 ColumnRule::OfType(_) => find(
                     "type_of_column",
-                    format!("the type of {column} belongs to the table, not to its rows: this fails for all rows or for none"),
+                    format!(
+                        "the type of {column} belongs to the table, not to its rows: this fails for all rows or for none"
+                    ),
                 ),
                 ColumnRule::Between(bounds) if contradicts(bounds) => {
                     find("never_met", format!("no value is {bounds}"));
@@ -121,8 +133,10 @@ fn whole(suite: &Suite, checks: &[(usize, Check)], findings: &mut Vec<Finding>) 
     if suite.expectations.is_empty() {
         return find("empty", "it has no expectations, so it is met by anything");
     }
-    let rows = checks.iter().any(|(_, check)| matches!(&check.rule, Rule::Table(TableCheck::RowCount(bounds))
-        if bounds.min.is_some_and(|min| min >= Decimal::ONE)));
+    let rows = checks.iter().any(|(_, check)| {
+        matches!(&check.rule, Rule::Table(TableCheck::RowCount(bounds))
+        if bounds.min.is_some_and(|min| min >= Decimal::ONE))
+    });
     if !rows {
         find(
             "empty_table_passes",
@@ -132,12 +146,21 @@ fn whole(suite: &Suite, checks: &[(usize, Check)], findings: &mut Vec<Finding>) 
     }
     let prices = ["open", "high", "low", "close"];
     let judged = checks.iter().any(|(_, check)| {
-        let presence = matches!(&check.rule, Rule::Table(TableCheck::ColumnExists { .. } | TableCheck::ColumnHasType { .. })
-            | Rule::Records { check: RecordCheck::Column { rule: ColumnRule::NotNull | ColumnRule::OfType(_), .. }, .. });
+        let presence = matches!(
+            &check.rule,
+            Rule::Table(TableCheck::ColumnExists { .. } | TableCheck::ColumnHasType { .. })
+                | Rule::Records {
+                    check: RecordCheck::Column { rule: ColumnRule::NotNull | ColumnRule::OfType(_), .. },
+                    ..
+                }
+        );
         !presence && named_columns(&check.rule).iter().any(|column| prices.contains(column))
     });
     if !judged {
-        find("no_price_rule", "no expectation looks at the value of open, high, low or close: a price of 0 or −1 would pass");
+        find(
+            "no_price_rule",
+            "no expectation looks at the value of open, high, low or close: a price of 0 or −1 would pass",
+        );
     }
 }
 
@@ -152,9 +175,9 @@ fn named_columns(rule: &Rule) -> Vec<&str> {
             | TableCheck::Quantiles { column, .. }
             | TableCheck::DistinctValues { column, .. }
             | TableCheck::MostCommonValue { column, .. } => vec![column],
-            TableCheck::Unique { columns, .. } | TableCheck::Columns(columns) | TableCheck::ColumnSet { columns, .. } => {
-                columns.iter().map(String::as_str).collect()
-            }
+            TableCheck::Unique { columns, .. }
+            | TableCheck::Columns(columns)
+            | TableCheck::ColumnSet { columns, .. } => columns.iter().map(String::as_str).collect(),
             TableCheck::RowCount(_) | TableCheck::RowCountEqualsTable(_) | TableCheck::ColumnCount(_) => Vec::new(),
         },
     }

@@ -10,16 +10,18 @@ mod check;
 mod condition;
 mod lint;
 mod record;
+mod result;
 mod sentence;
+mod table;
 mod value;
 
 pub use catalogue::{KNOWN, Known, Scope};
-pub use check::{
-    Aggregate, Bounds, Check, ColumnRule, IgnoreRow, RecordCheck, Rule, SetRule, TableCheck, Unsupported,
-};
+pub use check::{Aggregate, Bounds, Check, ColumnRule, IgnoreRow, RecordCheck, Rule, SetRule, TableCheck, Unsupported};
 pub use condition::{Comparison, Condition};
 pub use lint::{Finding, lint};
 pub use record::{Met, Record};
+pub use result::{Evaluation, ExpectationResult, PARTIAL, Tally, ValidationResult};
+pub use table::Observed;
 pub use value::{Cell, ColumnType, same_value};
 
 use crate::Severity;

@@ -1,8 +1,7 @@
 //! Checks as sentences, for people.
 
 use super::{
-    Aggregate, Bounds, Check, Comparison, Condition, ColumnRule, RecordCheck, SetRule, TableCheck,
-    check::Rule,
+    Aggregate, Bounds, Check, ColumnRule, Comparison, Condition, RecordCheck, SetRule, TableCheck, check::Rule,
 };
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -88,7 +87,9 @@ impl Display for ColumnRule {
                 write!(f, "is of type {}", names.join(" or "))
             }
             Self::Length(bounds) => write!(f, "has a length {bounds}"),
-            Self::Matches { patterns, all } => write!(f, "matches {}", Patterns(patterns, if *all { " and " } else { " or " })),
+            Self::Matches { patterns, all } => {
+                write!(f, "matches {}", Patterns(patterns, if *all { " and " } else { " or " }))
+            }
             Self::MatchesNone(patterns) => write!(f, "does not match {}", Patterns(patterns, " or ")),
             Self::Strftime(format) => write!(f, "is a time written as {format}"),
             Self::Json => f.write_str("is JSON"),
@@ -103,10 +104,14 @@ impl Display for TableCheck {
             Self::RowCountEqualsTable(table) => write!(f, "The table has as many rows as {table}"),
             Self::ColumnCount(bounds) => write!(f, "The number of columns is {bounds}"),
             Self::Columns(columns) => write!(f, "The columns are {}, in this order", columns.join(", ")),
-            Self::ColumnSet { columns, exact: true } => write!(f, "The columns are {}, in any order", columns.join(", ")),
+            Self::ColumnSet { columns, exact: true } => {
+                write!(f, "The columns are {}, in any order", columns.join(", "))
+            }
             Self::ColumnSet { columns, exact: false } => write!(f, "The columns {} are there", columns.join(", ")),
             Self::ColumnExists { column, index: None } => write!(f, "Column {column} is there"),
-            Self::ColumnExists { column, index: Some(index) } => write!(f, "Column {column} is there, at place {index} counted from 0"),
+            Self::ColumnExists { column, index: Some(index) } => {
+                write!(f, "Column {column} is there, at place {index} counted from 0")
+            }
             Self::ColumnHasType { column, name, .. } => write!(f, "Column {column} is of type {name}"),
             Self::Aggregate { column, aggregate, bounds } => write!(f, "{aggregate} of {column} is {bounds}"),
             Self::Quantiles { column, quantiles } => {

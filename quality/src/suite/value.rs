@@ -34,17 +34,22 @@ impl ColumnType {
         let base = name.split(['(', '[']).next().unwrap_or(name).trim().to_ascii_lowercase();
         let base = base.strip_suffix("type").unwrap_or(&base); // Spark: TimestampType
         Some(match base {
-            "int" | "integer" | "bigint" | "smallint" | "tinyint" | "mediumint" | "int2" | "int4" | "int8" | "int16"
-            | "int32" | "int64" | "long" | "short" | "serial" | "bigserial" | "big_integer" | "biginteger"
-            | "smallinteger" => Self::Integer,
+            "int" | "integer" | "bigint" | "smallint" | "tinyint" | "mediumint" | "int2" | "int4" | "int8"
+            | "int16" | "int32" | "int64" | "long" | "short" | "serial" | "bigserial" | "big_integer"
+            | "biginteger" | "smallinteger" => Self::Integer,
             "decimal" | "numeric" | "number" | "dec" => Self::Decimal,
-            "float" | "double" | "double precision" | "double_precision" | "real" | "float4" | "float8" | "float32" | "float64" => {
-                Self::Float
-            }
-            "text" | "varchar" | "character varying" | "char" | "character" | "string" | "str" | "nvarchar" | "bpchar"
-            | "tinytext" | "mediumtext" | "longtext" | "object" | "unicode" => Self::Text,
-            "timestamp" | "timestamptz" | "datetime" | "datetime64" | "timestamp with time zone"
-            | "timestamp without time zone" | "timestamp_ntz" | "timestampntz" => Self::Instant,
+            "float" | "double" | "double precision" | "double_precision" | "real" | "float4" | "float8" | "float32"
+            | "float64" => Self::Float,
+            "text" | "varchar" | "character varying" | "char" | "character" | "string" | "str" | "nvarchar"
+            | "bpchar" | "tinytext" | "mediumtext" | "longtext" | "object" | "unicode" => Self::Text,
+            "timestamp"
+            | "timestamptz"
+            | "datetime"
+            | "datetime64"
+            | "timestamp with time zone"
+            | "timestamp without time zone"
+            | "timestamp_ntz"
+            | "timestampntz" => Self::Instant,
             "date" => Self::Date,
             "bool" | "boolean" => Self::Boolean,
             _ => return None,

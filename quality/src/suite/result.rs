@@ -1,0 +1,284 @@
+//! Results in the form of Great Expectations' own result JSON (`result_format` SUMMARY).
+
+use super::{
+    Cell, Check, ColumnRule, Expectation, Met, Record, RecordCheck, Suite, Unsupported, check::Rule, severity_name,
+};
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+use serde_json::{Map, Value, json};
+
+/// Unexpected values that a result shows at most; it counts them all.
+pub const PARTIAL: usize = 20;
+
+/// What became of one expectation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectationResult {
+    pub expectation: Expectation,
+    pub success: bool,
+    /// `element_count`, `unexpected_count`, `observed_value` … as Great Expectations names them.
+    pub result: Map<String, Value>,
+    /// Why it could not be evaluated. Then `success` is false: what was not checked has not passed.
+    pub exception: Option<String>,
+}
+
+/// What became of a suite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidationResult {
+    pub suite_name: String,
+    pub results: Vec<ExpectationResult>,
+    /// What was validated and when: `run_id`, `active_batch_definition` …
+    pub meta: Map<String, Value>,
+}
+
+/// Counts the records of one per-record check as they come, in constant memory.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    check: RecordCheck,
+    mostly: Decimal,
+    elements: u64,
+    missing: u64,
+    unexpected: u64,
+    partial: Vec<Value>,
+    partial_keys: Vec<i64>,
+    /// A column that does not exist.
+    no_column: bool,
+}
+
+impl Tally {
+    pub fn new(check: RecordCheck, mostly: Decimal) -> Self {
+        Self {
+            check,
+            mostly,
+            elements: 0,
+            missing: 0,
+            unexpected: 0,
+            partial: Vec::new(),
+            partial_keys: Vec::new(),
+            no_column: false,
+        }
+    }
+
+    /// Takes one record; `key` is its primary key, for `partial_unexpected_index_list`.
+    pub fn add(&mut self, record: &impl Record, key: i64) -> Met {
+        let met = self.check.judge(record);
+        self.elements += 1;
+        match met {
+            Met::Yes => {}
+            Met::Missing => self.missing += 1,
+            Met::NoColumn => self.no_column = true,
+            Met::No => {
+                self.unexpected += 1;
+                if self.partial.len() < PARTIAL {
+                    self.partial.push(self.value(record));
+                    self.partial_keys.push(key);
+                }
+            }
+        }
+        met
+    }
+
+    fn value(&self, record: &impl Record) -> Value {
+        let json = |column: &str| record.cell(column).as_ref().map_or(Value::Null, Cell::json);
+        match &self.check {
+            RecordCheck::Column { column, .. } => json(column),
+            check => check.columns().into_iter().map(json).collect(),
+        }
+    }
+
+    /// The result of the records so far. No record at all meets every expectation about records, as in Great Expectations.
+    pub fn finish(&self, expectation: Expectation) -> ExpectationResult {
+        if self.no_column {
+            let columns = self.check.columns().join(", ");
+            return expectation.failed(format!("there is no such column: {columns}"));
+        }
+        // These two speak of nulls, so that nothing is missing to them.
+        let about_nulls =
+            matches!(self.check, RecordCheck::Column { rule: ColumnRule::Null | ColumnRule::NotNull, .. });
+        let nonmissing = self.elements - self.missing;
+        let met = Decimal::from(nonmissing - self.unexpected);
+        let success = nonmissing == 0 || met >= self.mostly * Decimal::from(nonmissing);
+        let mut result = Map::new();
+        result.insert("element_count".into(), self.elements.into());
+        result.insert("unexpected_count".into(), self.unexpected.into());
+        result.insert("unexpected_percent".into(), percent(self.unexpected, nonmissing));
+        result.insert("partial_unexpected_list".into(), self.partial.clone().into());
+        result.insert("partial_unexpected_index_list".into(), self.partial_keys.clone().into());
+        result.insert("partial_unexpected_counts".into(), counts(&self.partial));
+        if !about_nulls {
+            result.insert("missing_count".into(), self.missing.into());
+            result.insert("missing_percent".into(), percent(self.missing, self.elements));
+            result.insert("unexpected_percent_total".into(), percent(self.unexpected, self.elements));
+            result.insert("unexpected_percent_nonmissing".into(), percent(self.unexpected, nonmissing));
+        }
+        ExpectationResult { expectation, success, result, exception: None }
+    }
+}
+
+/// Part of a whole in percent; null for no part of nothing.
+fn percent(part: u64, whole: u64) -> Value {
+    if whole == 0 { Value::Null } else { (part as f64 / whole as f64 * 100.0).into() }
+}
+
+/// Each shown value with how often it is shown, the most frequent first.
+fn counts(values: &[Value]) -> Value {
+    let mut counts: Vec<(&Value, u64)> = Vec::new();
+    for value in values {
+        match counts.iter_mut().find(|(counted, _)| *counted == value) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((value, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.into_iter().map(|(value, count)| json!({"value": value, "count": count})).collect()
+}
+
+impl Expectation {
+    /// The result of an expectation that could not be evaluated.
+    pub fn failed(self, reason: String) -> ExpectationResult {
+        ExpectationResult { expectation: self, success: false, result: Map::new(), exception: Some(reason) }
+    }
+
+    /// The explicit "not supported" result.
+    pub fn refused(self, reason: &Unsupported) -> ExpectationResult {
+        self.failed(format!("not supported: {reason}"))
+    }
+}
+
+impl ExpectationResult {
+    /// Great Expectations' form.
+    pub fn to_json(&self) -> Value {
+        let Expectation { kind, kwargs, severity, meta, .. } = &self.expectation;
+        let mut config = self.expectation.other.clone();
+        config.insert("type".into(), kind.clone().into());
+        config.insert("kwargs".into(), kwargs.clone().into());
+        config.insert("meta".into(), meta.clone().into());
+        config.insert("severity".into(), severity_name(*severity).into());
+        json!({
+            "success": self.success,
+            "expectation_config": config,
+            "result": self.result,
+            "meta": {},
+            "exception_info": {
+                "raised_exception": self.exception.is_some(),
+                "exception_message": self.exception,
+                "exception_traceback": null,
+            },
+        })
+    }
+}
+
+impl ValidationResult {
+    pub fn success(&self) -> bool {
+        self.results.iter().all(|result| result.success)
+    }
+
+    /// Met expectations, and all of them.
+    pub fn met(&self) -> (usize, usize) {
+        (self.results.iter().filter(|result| result.success).count(), self.results.len())
+    }
+
+    /// Great Expectations' form.
+    pub fn to_json(&self) -> Value {
+        let (met, all) = self.met();
+        let success_percent = percent(met as u64, all as u64);
+        json!({
+            "success": self.success(),
+            "suite_name": self.suite_name,
+            "suite_parameters": {},
+            "statistics": {
+                "evaluated_expectations": all,
+                "successful_expectations": met,
+                "unsuccessful_expectations": all - met,
+                "success_percent": success_percent,
+            },
+            "meta": self.meta,
+            "results": self.results.iter().map(ExpectationResult::to_json).collect::<Value>(),
+            "id": null,
+        })
+    }
+}
+
+/// A suite under evaluation over records that come one after the other: the stream, a window of it, or a whole table.
+/// Checks of the table as a whole are not its business; they are [left over](Self::tables).
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    expectation: Expectation,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Records { tally: Tally, check: Check },
+    Table(Check),
+    Refused(Unsupported),
+}
+
+impl Evaluation {
+    pub fn new(suite: &Suite) -> Self {
+        let entries = suite.expectations.iter().map(|expectation| {
+            let state = match expectation.compile() {
+                Err(reason) => State::Refused(reason),
+                Ok(check) => match &check.rule {
+                    Rule::Records { check: records, mostly } => {
+                        State::Records { tally: Tally::new(records.clone(), *mostly), check }
+                    }
+                    Rule::Table(_) => State::Table(check),
+                },
+            };
+            Entry { expectation: expectation.clone(), state }
+        });
+        Self { entries: entries.collect() }
+    }
+
+    /// Takes one record.
+    pub fn add(&mut self, record: &impl Record, key: i64) {
+        for entry in &mut self.entries {
+            if let State::Records { tally, check } = &mut entry.state
+                && check.condition.as_ref().is_none_or(|condition| condition.holds(record))
+            {
+                tally.add(record, key);
+            }
+        }
+    }
+
+    /// The checks of the table as a whole, by their place in the suite.
+    pub fn tables(&self) -> impl Iterator<Item = (usize, &Check)> {
+        self.entries.iter().enumerate().filter_map(|(index, entry)| match &entry.state {
+            State::Table(check) => Some((index, check)),
+            State::Records { .. } | State::Refused(_) => None,
+        })
+    }
+
+    /// The results in the suite's order. `table` answers for the checks of the table, by place: success and result, or
+    /// why it could not be evaluated.
+    pub fn finish(
+        self,
+        mut table: impl FnMut(usize) -> Result<(bool, Map<String, Value>), String>,
+    ) -> Vec<ExpectationResult> {
+        let finish = |(index, entry): (usize, Entry)| match entry.state {
+            State::Records { tally, .. } => tally.finish(entry.expectation),
+            State::Refused(reason) => entry.expectation.refused(&reason),
+            State::Table(_) => match table(index) {
+                Ok((success, result)) => {
+                    ExpectationResult { expectation: entry.expectation, success, result, exception: None }
+                }
+                Err(reason) => entry.expectation.failed(reason),
+            },
+        };
+        self.entries.into_iter().enumerate().map(finish).collect()
+    }
+}
+
+/// A number as JSON shows it: as Great Expectations does, a double.
+pub(super) fn number(value: Decimal) -> Value {
+    if value.fract().is_zero()
+        && let Some(whole) = value.to_i64()
+    {
+        return whole.into();
+    }
+    value.to_f64().map_or(Value::Null, Value::from)
+}

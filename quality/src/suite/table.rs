@@ -1,0 +1,154 @@
+//! Checks of the table as a whole: what must be observed, and what the observation means. Who observes is another's
+//! business.
+
+use super::{Aggregate, Bounds, ColumnType, SetRule, TableCheck, result, value::decimal};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value, json};
+use std::cmp::Ordering;
+
+/// What was observed of a table, in answer to a [`TableCheck`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observed {
+    /// A count of rows, of the table and, where it is asked for, of the other one.
+    Rows { here: u64, there: Option<u64> },
+    /// The table's columns in order, with the database's own name of the type.
+    Columns(Vec<(String, ColumnType, String)>),
+    /// An aggregate; null when there is nothing to aggregate.
+    Value(Value),
+    /// One value per quantile.
+    Values(Vec<Value>),
+    /// Distinct values that are not null, with their counts; the most frequent first.
+    Distinct(Vec<(Value, u64)>),
+    /// Rows whose values others have too.
+    Repeated { elements: u64, missing: u64, repeated: u64, examples: Vec<Value> },
+}
+
+impl TableCheck {
+    /// What an observation means: whether the check is met, and Great Expectations' result of it.
+    ///
+    /// # Errors
+    /// The observation does not answer the check; the sentence says what was missing.
+    pub fn judge(&self, observed: &Observed) -> Result<(bool, Map<String, Value>), String> {
+        let (success, result) = match (self, observed) {
+            (Self::RowCount(bounds), Observed::Rows { here, .. }) => (holds(bounds, *here), shown((*here).into())),
+            (Self::RowCountEqualsTable(_), Observed::Rows { here, there: Some(there) }) => {
+                (here == there, shown(json!({"self": here, "other": there})))
+            }
+            (Self::ColumnCount(bounds), Observed::Columns(columns)) => {
+                (holds(bounds, columns.len() as u64), shown(columns.len().into()))
+            }
+            (Self::Columns(expected), Observed::Columns(columns)) => {
+                let names: Vec<&String> = columns.iter().map(|(name, ..)| name).collect();
+                (expected.iter().eq(names.iter().copied()), shown(json!(names)))
+            }
+            (Self::ColumnSet { columns: expected, exact }, Observed::Columns(columns)) => {
+                let there = |name: &String| columns.iter().any(|(found, ..)| found == name);
+                let surplus = columns.iter().any(|(found, ..)| !expected.contains(found));
+                let names: Vec<&String> = columns.iter().map(|(name, ..)| name).collect();
+                (expected.iter().all(there) && !(*exact && surplus), shown(json!(names)))
+            }
+            (Self::ColumnExists { column, index }, Observed::Columns(columns)) => {
+                let place = columns.iter().position(|(name, ..)| name == column).map(|place| place as u64);
+                (place.is_some() && index.is_none_or(|index| place == Some(index)), Map::new())
+            }
+            (Self::ColumnHasType { column, expected, .. }, Observed::Columns(columns)) => {
+                let found = columns.iter().find(|(name, ..)| name == column);
+                let (_, column_type, own_name) = found.ok_or_else(|| format!("there is no such column: {column}"))?;
+                (column_type.satisfies(*expected), shown(own_name.clone().into()))
+            }
+            (Self::Aggregate { bounds, aggregate, .. }, Observed::Value(value)) => {
+                // Great Expectations: nothing to aggregate meets no bounds.
+                let counts = matches!(
+                    aggregate,
+                    Aggregate::UniqueCount | Aggregate::NonNullProportion | Aggregate::UniqueProportion
+                );
+                let met = if value.is_null() && !counts { false } else { within(bounds, value) };
+                (met, shown(value.clone()))
+            }
+            (Self::Quantiles { quantiles, .. }, Observed::Values(values)) if quantiles.len() == values.len() => {
+                let each: Vec<bool> =
+                    quantiles.iter().zip(values).map(|((_, bounds), value)| within(bounds, value)).collect();
+                let numbers: Vec<Value> = quantiles.iter().map(|(quantile, _)| result::number(*quantile)).collect();
+                let mut result = shown(json!({"quantiles": numbers, "values": values}));
+                result.insert("details".into(), json!({"success_details": each}));
+                (each.iter().all(|met| *met), result)
+            }
+            (Self::DistinctValues { values, rule, .. }, Observed::Distinct(found)) => distinct(values, *rule, found),
+            (Self::MostCommonValue { values, ties_okay, .. }, Observed::Distinct(found)) => {
+                let most = found.first().map_or(0, |(_, count)| *count);
+                let modes: Vec<&Value> =
+                    found.iter().filter(|(_, count)| *count == most).map(|(value, _)| value).collect();
+                let expected = modes.iter().filter(|mode| values.iter().any(|value| same(value, mode))).count();
+                let met = if *ties_okay { expected > 0 } else { expected > 0 && modes.len() == 1 };
+                (met, shown(json!(modes)))
+            }
+            (Self::Unique { mostly, .. }, Observed::Repeated { elements, missing, repeated, examples }) => {
+                let nonmissing = elements.saturating_sub(*missing);
+                let met = Decimal::from(nonmissing.saturating_sub(*repeated)) >= mostly * Decimal::from(nonmissing);
+                let percent = |whole: u64| {
+                    if whole == 0 { Value::Null } else { (*repeated as f64 / whole as f64 * 100.0).into() }
+                };
+                let result = json!({
+                    "element_count": elements,
+                    "missing_count": missing,
+                    "unexpected_count": repeated,
+                    "unexpected_percent": percent(nonmissing),
+                    "unexpected_percent_total": percent(*elements),
+                    "unexpected_percent_nonmissing": percent(nonmissing),
+                    "partial_unexpected_list": examples,
+                });
+                match result {
+                    Value::Object(result) => (met, result),
+                    _ => (met, Map::new()),
+                }
+            }
+            (check, observed) => return Err(format!("{observed:?} does not answer: {check}")),
+        };
+        Ok((success, result))
+    }
+}
+
+fn shown(value: Value) -> Map<String, Value> {
+    Map::from_iter([("observed_value".to_owned(), value)])
+}
+
+fn holds(bounds: &Bounds<Decimal>, count: u64) -> bool {
+    bounds.contain(|bound| Some(Decimal::from(count).cmp(bound))).unwrap_or(false)
+}
+
+/// Order of two JSON values: numbers as numbers, everything else as text (instants are written so that this is their order).
+fn order(left: &Value, right: &Value) -> Option<Ordering> {
+    match (decimal(left), decimal(right)) {
+        (Some(left), Some(right)) => Some(left.cmp(&right)),
+        _ => match (super::value::instant(left), super::value::instant(right)) {
+            (Some(left), Some(right)) => Some(left.cmp(&right)),
+            _ => Some(left.as_str()?.cmp(right.as_str()?)),
+        },
+    }
+}
+
+fn same(left: &Value, right: &Value) -> bool {
+    left == right || order(left, right) == Some(Ordering::Equal)
+}
+
+fn within(bounds: &Bounds<Value>, value: &Value) -> bool {
+    bounds.contain(|bound| order(value, bound)).unwrap_or(false)
+}
+
+fn distinct(expected: &[Value], rule: SetRule, found: &[(Value, u64)]) -> (bool, Map<String, Value>) {
+    let unexpected: Vec<&Value> =
+        found.iter().map(|(value, _)| value).filter(|value| !expected.iter().any(|other| same(value, other))).collect();
+    let missing = expected.iter().any(|value| !found.iter().any(|(other, _)| same(value, other)));
+    let met = match rule {
+        SetRule::Within => unexpected.is_empty(),
+        SetRule::Containing => !missing,
+        SetRule::Equal => unexpected.is_empty() && !missing,
+    };
+    let mut result = shown(found.iter().take(result::PARTIAL).map(|(value, _)| value.clone()).collect());
+    if rule != SetRule::Containing {
+        result.insert("unexpected_count".into(), unexpected.len().into());
+        result
+            .insert("partial_unexpected_list".into(), unexpected.into_iter().take(result::PARTIAL).cloned().collect());
+    }
+    (met, result)
+}
