@@ -180,3 +180,27 @@ fn health_fails_plainly_when_nobody_listens() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&free));
 }
+
+#[test]
+fn suite_lint_says_what_a_suite_really_checks() {
+    let suite = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/suites/stock_0x.json");
+    let output = run(&["suite", "lint", suite]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("it counts columns, not rows: it is met by an empty table"), "{text}");
+    assert!(text.ends_with("5 findings\n"), "{text}");
+    let output = run(&["suite", "lint", concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/suites/bars_1x.json")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn suite_migrate_prints_the_newer_dialect_and_says_what_is_no_suite() {
+    let output = run(&["suite", "migrate", concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/suites/stock_0x.json")]);
+    let suite: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(suite["name"], "stock.ingest");
+    assert_eq!(suite["expectations"][1]["type"], "expect_column_values_to_not_be_null");
+    let output = run(&["suite", "migrate", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(said.contains("Cargo.toml is no suite: not JSON"), "{said}");
+}

@@ -6,6 +6,7 @@ mod health;
 mod pipeline;
 mod quarantine;
 mod serve;
+mod suite;
 mod verify;
 
 use crate::{
@@ -93,6 +94,13 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Verify(args) => {
             let config = args.check()?;
             if !block_on(log, |stop| verify::run(config, stop)).map_err(Failure::Unasked)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Suite(command) => {
+            let (text, clean) = suite::run(&command).map_err(Failure::Unasked)?;
+            say(&text)?;
+            if !clean {
                 return Ok(ExitCode::FAILURE);
             }
         }

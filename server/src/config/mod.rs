@@ -67,6 +67,9 @@ pub enum Command {
     /// ghost rows, refused records, counters. Works beside a running server, changes nothing, and needs about 200 bytes of
     /// memory per key. Exit code 0: everything agrees; 1: it does not; 2: could not run.
     Verify(VerifyArgs),
+    /// Looks at an expectation suite of Great Expectations, of either dialect.
+    #[command(subcommand)]
+    Suite(SuiteCommand),
     /// Prints the OpenAPI document of the REST API.
     Openapi,
     /// Looks at the configuration.
@@ -86,6 +89,14 @@ pub enum Command {
 pub enum FeedCommand {
     /// Replays an Alpha-Vantage-style CSV, or simulated bars, into MySQL, MariaDB or Postgres.
     Replay(crate::source::ReplayArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SuiteCommand {
+    /// Explains what a suite really checks; exit code 1 when there is something to say against it.
+    Lint(SuiteArgs),
+    /// Prints a suite of the 0.x dialect in the 1.x dialect; keys without a place there are kept in `meta`.
+    Migrate(SuiteArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -171,6 +182,12 @@ pub struct ServeArgs {
 pub struct DecodeArgs {
     /// File with one captured record per line; standard input when absent or `-`.
     pub file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SuiteArgs {
+    /// The suite's JSON file; `-` for standard input.
+    pub file: PathBuf,
 }
 
 #[derive(Clone, Debug, Args)]
