@@ -187,7 +187,7 @@ impl EpochBook {
         if let (Some((epoch, reach)), Some(last)) = (current, self.epochs.last())
             && epoch as usize == self.epochs.len()
             && last.ident == ident
-            && here > reach.to
+            && here >= reach.to
             && at >= reach.at
         {
             return epoch;

@@ -19,6 +19,7 @@ mod read;
 mod redrive;
 mod retention;
 mod schema;
+mod stored;
 mod topic;
 mod verify;
 mod write;

@@ -4,11 +4,11 @@ use super::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, Redriven
 use crate::store::{
     AuditEntry, AuditOutcome, Batch, IsSimulated, Item, PartitionKey, PartitionState, RefusedReason, ResolutionState,
     append_audit,
-    apply::read_stored,
     clear::{self, Truncation},
     dictionary,
     fold::fold,
     partition,
+    stored::read_stored,
     topic::{self, Additions},
     write::{RowWriter, reasons},
 };
