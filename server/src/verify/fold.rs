@@ -197,7 +197,7 @@ impl Fold {
 
     fn truncate(&mut self, version: Version, everywhere: bool, partition: i32) {
         self.keys.retain(|_, known| {
-            known.deleted || known.version >= version || (!everywhere && known.by.partition != partition)
+            known.deleted || known.version > version || (!everywhere && known.by.partition != partition)
         });
         if everywhere {
             self.truncated = self.truncated.max(Some(version));
