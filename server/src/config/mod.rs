@@ -293,6 +293,9 @@ impl ServeArgs {
             .map(|property| (property.key, property.value.expose_secret().to_owned()))
             .collect();
         let policy = self.policy.check(&mut mistakes);
+        if let Err(reason) = value::check_properties(&properties) {
+            mistakes.add("--kafka-property", reason);
+        }
         let config = (|| {
             Some(ServeConfig {
                 policy: policy?,

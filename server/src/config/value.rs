@@ -1,6 +1,7 @@
 //! The types of single values, each of which knows what it accepts.
 
 use market::Symbol;
+use rdkafka::{ClientConfig, error::KafkaError};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr};
@@ -116,7 +117,11 @@ impl FromStr for DatabaseUrl {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             return Err("must start with postgres://".into());
         }
-        PgConnectOptions::from_str(text).map_err(|error| error.to_string())?;
+        // What is wrong may be the password, or be taken for one: the text is not repeated.
+        PgConnectOptions::from_str(text).map_err(|_| {
+            "is not understood: postgres://user:password@host:port/database?setting=value, with what is not a letter or \
+             digit of the password as %xx"
+        })?;
         Ok(Self(SecretString::from(text)))
     }
 }
@@ -154,5 +159,22 @@ impl FromStr for KafkaProperty {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("expected key=value")?;
         Ok(Self { key: key.to_owned(), value: SecretString::from(value) })
+    }
+}
+
+/// Asks librdkafka whether it knows these properties and takes their values.
+///
+/// # Errors
+/// It does not. The text names the property and never its value, which may be a secret.
+pub(super) fn check_properties(properties: &[(String, String)]) -> Result<(), String> {
+    let mut client = ClientConfig::new();
+    client.extend(properties.iter().cloned());
+    match client.create_native_config() {
+        Ok(_) => Ok(()),
+        Err(KafkaError::ClientConfig(_, reason, key, value)) if !value.is_empty() => {
+            Err(format!("{key}: {}", reason.replace(&value, "***")))
+        }
+        Err(KafkaError::ClientConfig(_, reason, key, _)) => Err(format!("{key}: {reason}")),
+        Err(_) => Err("librdkafka does not take these properties".to_owned()),
     }
 }

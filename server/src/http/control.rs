@@ -21,7 +21,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use market::wire::PipeState;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use std::{collections::BTreeMap, str::FromStr};
 use utoipa::{
@@ -168,6 +168,30 @@ impl From<PartitionProgress> for Conservation {
     }
 }
 
+/// The JSON of a body; without one, what is meant by nothing.
+///
+/// # Errors
+/// 415 when the body is no JSON by its header, 400 when it is not what is expected.
+pub(super) fn read_body<T: DeserializeOwned + Default>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    // A form of another page can send text, but not this without asking first.
+    if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Unsupported media type",
+            "The body must be JSON: send Content-Type: application/json, or no body at all.",
+        ));
+    }
+    // As an object first: serde would also read a list as the fields in their order.
+    serde_json::from_slice::<Option<serde_json::Map<_, _>>>(body)
+        .and_then(|members| serde_json::from_value(members.unwrap_or_default().into()))
+        .map_err(|error| Problem::invalid_parameter("body", &error.to_string()))
+}
+
 /// What an order is about. Nothing given: everything.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -183,23 +207,7 @@ impl Scope {
     /// # Errors
     /// 415 when the body is no JSON by its header, 400 when it is not what is expected.
     fn read(order: Order, headers: &HeaderMap, body: &Bytes) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        // A form of another page can send text, but not this without asking first.
-        if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Unsupported media type",
-                "The body must be JSON: send Content-Type: application/json, or no body at all.",
-            ));
-        }
-        // As an object first: serde would also read a list as the fields in their order.
-        let scope: Self = serde_json::from_slice::<Option<serde_json::Map<_, _>>>(body)
-            .and_then(|members| serde_json::from_value(members.unwrap_or_default().into()))
-            .map_err(|error| Problem::invalid_parameter("body", &error.to_string()))?;
+        let scope: Self = read_body(headers, body)?;
         match &scope {
             Self { topic: None, partition: Some(_) } => {
                 Err(Problem::invalid_parameter("topic", "is missing: a partition is one of a topic"))

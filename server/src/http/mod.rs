@@ -20,6 +20,7 @@ mod pages;
 mod params;
 mod patience;
 mod quarantine;
+mod redrive;
 pub mod schema;
 mod serve;
 mod state;
@@ -66,6 +67,7 @@ fn limited() -> OpenApiRouter<AppState> {
         // People who look after the data
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::find_quarantine))
+        .routes(routes!(redrive::redrive_quarantine))
 }
 
 /// What supervisors and Prometheus call, as often as they like: a busy server must not look like a dead one.

@@ -29,6 +29,7 @@ async fn the_document_describes_every_route_and_every_reference_resolves() {
             "/api/v1/pipeline",
             "/api/v1/pipeline/{order}",
             "/api/v1/quarantine",
+            "/api/v1/quarantine/redrive",
             "/api/v1/quarantine/{topic}/{partition}/{offset}",
             "/api/v1/stats",
             "/api/v1/stream",

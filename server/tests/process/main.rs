@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
 mod alert;
+mod control;
 mod program;
+mod secrets;
 mod upgrade;
