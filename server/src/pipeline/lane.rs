@@ -7,7 +7,7 @@ use super::{
     control::{Desired, Wish},
     flood::{Flood, Trip},
     hints::Hint,
-    place::{Found, find_place},
+    place::find_place,
     probe::{Probe, ProbeError},
     reader::ReaderHandle,
     status::PartitionState,
@@ -43,8 +43,6 @@ pub enum Interruption {
     Silence(Duration),
     #[error("another instance holds the partition")]
     Fenced,
-    #[error("the stream was interrupted")]
-    HandedBack,
 }
 
 /// One partition, and everything it needs.
@@ -74,6 +72,8 @@ pub struct Guard {
 enum Pause {
     /// For a wish, or by the guard: see which.
     Held,
+    /// The reader cannot go on from here, or was held up for too long: it must be asked again.
+    HandedBack,
     Ended,
 }
 
@@ -112,11 +112,42 @@ impl Lane {
 
     /// Takes the partition over and writes until `stop`.
     async fn hold(&mut self) -> Result<(), Interruption> {
-        let taken = tokio::select! {
-            taken = self.take_over() => taken?,
+        let open = Writer::open(self.pipeline.store.clone(), self.key.clone(), self.pipeline.is_simulated.clone());
+        let mut writer = tokio::select! {
+            opened = within(TAKE_OVER, open) => opened??,
             () = self.stop.cancelled() => return Ok(()),
         };
-        let (mut writer, found) = taken;
+        let mut backoff = Backoff::default();
+        loop {
+            let began = Instant::now();
+            let mut recall = tokio::select! {
+                placed = self.place(&mut writer) => placed?,
+                () = self.stop.cancelled() => return Ok(()),
+            };
+            loop {
+                if !self.until_wanted().await {
+                    return Ok(());
+                }
+                self.enter(PartitionState::Running, None);
+                let from = writer.state().next_offset;
+                let pause = self.write(&mut writer, recall).await?;
+                recall |= writer.state().next_offset > from;
+                match pause {
+                    Pause::Held => {}
+                    Pause::HandedBack => break,
+                    Pause::Ended => return Ok(()),
+                }
+            }
+            if began.elapsed() > CALM {
+                backoff = Backoff::default();
+            }
+            tokio::time::sleep(backoff.pause()).await;
+        }
+    }
+
+    /// Finds where the partition goes on, and says so. True: the broker still holds the record before.
+    async fn place(&self, writer: &mut Writer) -> Result<bool, Interruption> {
+        let found = find_place(&self.probe, writer).await?;
         let (incarnation, next_offset) = (writer.state().incarnation, writer.state().next_offset);
         tracing::info!(partition = %self.key, next_offset, incarnation, "consuming");
         self.pipeline.status.partition(&self.key, |partition| {
@@ -125,21 +156,7 @@ impl Lane {
             partition.expired += found.expired;
         });
         self.progress(next_offset);
-        while self.until_wanted().await {
-            self.enter(PartitionState::Running, None);
-            if matches!(self.write(&mut writer, found.recall).await?, Pause::Ended) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// The writer, at its place, and what was found there.
-    async fn take_over(&self) -> Result<(Writer, Found), Interruption> {
-        let open = Writer::open(self.pipeline.store.clone(), self.key.clone(), self.pipeline.is_simulated.clone());
-        let mut writer = within(TAKE_OVER, open).await??;
-        let found = find_place(&self.probe, &mut writer).await?;
-        Ok((writer, found))
+        Ok(found.recall)
     }
 
     /// Waits until the partition may run, and says meanwhile why it does not. False: it ends.
@@ -189,7 +206,10 @@ impl Lane {
                 biased;
                 () = self.stop.cancelled() => return Ok(Pause::Ended),
                 _ = desired.wait_for(|desired| desired.of(&key).0 != Wish::Run) => return Ok(Pause::Held),
-                lot = lots.recv() => lot.ok_or(Interruption::HandedBack)?,
+                lot = lots.recv() => match lot {
+                    Some(lot) => lot,
+                    None => return Ok(Pause::HandedBack),
+                },
             };
             self.guard.tripped = self.settle(writer, &lot).await?;
             if self.guard.tripped.is_some() {

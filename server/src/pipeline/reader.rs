@@ -49,7 +49,7 @@ const IDLE_POLL: Duration = Duration::from_millis(50);
 /// The same while a writer has no room for what was collected.
 const BUSY_POLL: Duration = Duration::from_millis(1);
 /// How long one partition's full writer may keep the others from being read. Then it must ask again.
-const HOLD_UP: Duration = Duration::from_secs(2);
+const HOLD_UP: Duration = Duration::from_secs(5);
 /// How many batches may wait between the thread and a writer.
 const BATCHES_IN_FLIGHT: usize = 2;
 
@@ -195,8 +195,9 @@ impl Reader {
             }
             patience = Duration::ZERO;
             let Some(key) = &current else { continue };
+            let hold_up = (self.wanted.len() > 1).then_some(HOLD_UP);
             let Some(wanted) = self.wanted.get_mut(key) else { continue };
-            if hand_over(wanted, &message, &self.runtime).is_err() {
+            if hand_over(wanted, &message, hold_up, &self.runtime).is_err() {
                 self.wanted.remove(key);
                 release(&self.consumer, key);
             }
@@ -278,14 +279,22 @@ fn release(consumer: &BaseConsumer<Context>, key: &PartitionKey) {
 struct Unwanted;
 
 /// Adds a record to its partition, and hands over what is complete by it: at once what is full, and what is old as soon
-/// as the writer has room.
-fn hand_over(wanted: &mut Wanted, message: &BorrowedMessage<'_>, runtime: &runtime::Handle) -> Result<(), Unwanted> {
+/// as the writer has room. A full writer is waited for, for as long as others can bear it.
+fn hand_over(
+    wanted: &mut Wanted,
+    message: &BorrowedMessage<'_>,
+    hold_up: Option<Duration>,
+    runtime: &runtime::Handle,
+) -> Result<(), Unwanted> {
     let Wanted { batcher, lots } = wanted;
     if !batcher.expects(message.offset()) {
         batcher.recall(message);
         return Ok(());
     }
-    let send = |lot| runtime.block_on(lots.send_timeout(lot, HOLD_UP)).map_err(|_| Unwanted);
+    let send = |lot| match hold_up {
+        Some(limit) => runtime.block_on(lots.send_timeout(lot, limit)).map_err(|_| Unwanted),
+        None => lots.blocking_send(lot).map_err(|_| Unwanted),
+    };
     if let Some(before) = batcher.push(message) {
         send(before)?;
     }

@@ -6,9 +6,10 @@ use crate::{
 };
 use market::wire::PipeState;
 use server::{
-    pipeline::{PartitionState, Status},
+    pipeline::{Assignment, PartitionState, Status},
     store::PartitionKey,
 };
+use tokio::net::TcpListener;
 
 fn key(partition: i32) -> PartitionKey {
     PartitionKey { topic: TOPIC.to_owned(), partition }
@@ -54,6 +55,7 @@ async fn a_paused_pipeline_reads_nothing_and_goes_on_where_it_was() {
     assert!(server.controls().resume());
     server.until_consumed(30).await;
     server.until_ready_is(200).await;
+    until_lag_is(&server, 0).await;
     assert_eq!(column(&server, "select applied from kafka_offset").await, 30);
     assert_eq!(column(&server, "select duplicate from kafka_offset").await, 0);
     server.stop().await;
@@ -141,5 +143,38 @@ async fn more_than_a_fifth_refused_pauses_the_partition_too() {
     assert!(reason.starts_with("201 of the last 1000 records were refused"), "{reason}");
     assert_eq!(column(&server, "select quarantined from kafka_offset").await, 201);
     assert_eq!(column(&server, "select applied from kafka_offset").await, 201);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn partitions_that_come_later_are_consumed_and_the_others_do_not_notice() {
+    const LATER: &str = "t.stream_db.later";
+    let database = Database::start().await;
+    let broker = broker();
+    let source = Source::new(&broker.bootstrap());
+    let topics = [TOPIC, LATER];
+    let web = Server::web();
+    let listener = TcpListener::bind(web.listen).await.expect("a free port");
+    let consumer = Server::consumer(&broker.bootstrap(), Assignment::Static, &topics);
+    let server = Server::launch_consuming(listener, web, database.store(), consumer);
+    source.send(bars(0, 5)).await;
+    let status = server.until_status("the topic that exists is consumed", |status| status.consumed == 5).await;
+    assert_eq!(status.partitions.len(), 1);
+    server
+        .until_status("the other one is missing", |status| {
+            status.message.as_deref() == Some("topic t.stream_db.later does not exist yet; waiting for it")
+        })
+        .await;
+    let fence = column(&server, "select fence from kafka_offset").await;
+
+    broker.create_topic(LATER, 2).expect("the topic is made");
+    server.until_status("its partitions are known", |status| status.partitions.len() == 3).await;
+    source.send_on(LATER, 1, bars(10, 15)).await;
+    source.send(bars(5, 10)).await;
+    server.until_status("everything is consumed", |status| status.consumed == 15).await;
+    server.until_ready_is(200).await;
+    let now =
+        column(&server, "select fence from kafka_offset join topic using (topic_id) where name = 't.stream_db.stock'");
+    assert_eq!(now.await, fence, "nobody took the first partition over again");
     server.stop().await;
 }

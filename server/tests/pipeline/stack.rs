@@ -99,19 +99,29 @@ impl Server {
         bootstrap: &str,
         assignment: Assignment,
     ) -> Self {
+        Self::launch_consuming(listener, web, store, Self::consumer(bootstrap, assignment, &[TOPIC]))
+    }
+
+    /// What is consumed, and how.
+    pub fn consumer(bootstrap: &str, assignment: Assignment, topics: &[&str]) -> ConsumerConfig {
+        ConsumerConfig {
+            brokers: bootstrap.to_owned(),
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            group: "test".to_owned(),
+            assignment,
+            // The in-process broker lets a group wait for as long as a member may be silent.
+            properties: vec![("session.timeout.ms".to_owned(), "2500".to_owned())],
+        }
+    }
+
+    /// Starts one that consumes this, whatever is missing.
+    pub fn launch_consuming(listener: TcpListener, web: WebConfig, store: Store, consumer: ConsumerConfig) -> Self {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let application = Application {
             web,
             listener,
             store: store.clone(),
-            consumer: ConsumerConfig {
-                brokers: bootstrap.to_owned(),
-                topics: vec![TOPIC.to_owned()],
-                group: "test".to_owned(),
-                assignment,
-                // The in-process broker lets a group wait for as long as a member may be silent.
-                properties: vec![("session.timeout.ms".to_owned(), "2500".to_owned())],
-            },
+            consumer,
             source: SourceKind { mode: SourceMode::Live, simulated: false, speed: None },
             is_simulated: Arc::new(|_| false),
             metrics: recorder.handle(),
@@ -223,8 +233,12 @@ impl Source {
     }
 
     pub async fn send_to(&self, partition: i32, records: impl IntoIterator<Item = Record>) {
+        self.send_on(TOPIC, partition, records).await;
+    }
+
+    pub async fn send_on(&self, topic: &str, partition: i32, records: impl IntoIterator<Item = Record>) {
         for (key, value) in records {
-            let mut record = FutureRecord::<str, str>::to(TOPIC).partition(partition);
+            let mut record = FutureRecord::<str, str>::to(topic).partition(partition);
             if let Some(key) = &key {
                 record = record.key(key);
             }
