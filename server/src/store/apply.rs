@@ -10,6 +10,7 @@ use super::{
     topic::{self, Additions},
     write::RowWriter,
 };
+use crate::failpoint::{self, Place};
 use cdc::{EpochBook, Snapshot, Version};
 use chrono::{DateTime, Utc};
 use market::Symbol;
@@ -218,6 +219,7 @@ impl Writer {
         batch: &Batch,
         watermark: i64,
     ) -> Result<Attempt, ApplyError> {
+        failpoint::pass(Place::BeforeTransaction);
         let mut tx = connection.begin().await?;
         let committed_at = Utc::now();
         let stored = read_stored(&mut tx, self.state.topic_id, &batch.items, watermark, &mut self.symbols).await?;
@@ -292,7 +294,9 @@ impl Writer {
                 }
             }
         }
+        failpoint::pass(Place::BeforeCommit);
         tx.commit().await?;
+        failpoint::pass(Place::AfterCommit);
 
         self.symbol_ids.extend(new_symbols);
         self.state.epochs = epochs;
