@@ -155,6 +155,13 @@ impl EpochBook {
         self.reached.last_key_value().map(|(epoch, reach)| (*epoch, *reach))
     }
 
+    /// The reach of each epoch in which the partition has read on since `before`: of two, where a batch holds the last
+    /// records of one source and the first of the next.
+    pub fn moved_since(&self, before: &Self) -> Vec<(i32, Reach)> {
+        let moved = self.reached.iter().filter(|(epoch, reach)| before.reached.get(epoch) != Some(reach));
+        moved.map(|(epoch, reach)| (*epoch, *reach)).collect()
+    }
+
     /// The newest version that the partition has read.
     pub fn newest(&self) -> Version {
         self.current().map_or(Version::NONE, |(epoch, Reach { to: (hi, lo), .. })| Version { epoch, hi, lo })

@@ -49,6 +49,21 @@ fn a_failback_to_a_former_server_is_a_new_epoch_and_a_replay_of_it_is_not() {
 }
 
 #[test]
+fn a_batch_that_ends_one_reign_and_begins_the_next_has_moved_in_both() {
+    let mut stored = EpochBook::default();
+    read(&mut stored, 1001, 10, 1);
+    let mut book = stored.clone();
+    read(&mut book, 1001, 20, 2);
+    read(&mut book, 1002, 5, 3);
+    let moved = book.moved_since(&stored);
+    assert_eq!(moved.iter().map(|(epoch, reach)| (*epoch, reach.to.0)).collect::<Vec<_>>(), [(1, 20), (2, 5)]);
+    // What was stored of it, after a restart: the end of the first reign is a replay when it comes again.
+    let mut restored = EpochBook::restore(book.epochs().to_vec(), moved);
+    assert_eq!(read(&mut restored, 1001, 20, 2), 1);
+    assert_eq!(restored.epochs().len(), 2);
+}
+
+#[test]
 fn a_log_that_begins_again_under_its_old_name_is_a_new_epoch() {
     let mut book = EpochBook::default();
     assert_eq!(read(&mut book, 1001, 500, 10), 1);

@@ -79,7 +79,7 @@ macro_rules! advance {
             $lock,
             "), reach as (
                 insert into source_reach (topic_id, partition, epoch, hi, lo, at)
-                select $1, $2, $17, $18, $19, $20 where $17::integer is not null
+                select $1, $2, * from unnest($17::integer[], $18::bigint[], $19::integer[], $20::timestamptz[])
                 on conflict (topic_id, partition, epoch) do update
                 set hi = excluded.hi, lo = excluded.lo, at = excluded.at)
              update kafka_offset set next_offset = $6, last_hash = $7, updated_at = $8,
@@ -327,7 +327,7 @@ impl Writer {
         exclusive: bool,
         now: DateTime<Utc>,
     ) -> Result<i64, ApplyError> {
-        let (epoch, reach) = epochs.current().filter(|now| self.state.epochs.current() != Some(*now)).unzip();
+        let moved = epochs.moved_since(&self.state.epochs);
         sqlx::query(if exclusive { advance!("update") } else { advance!("share") })
             .bind(self.state.topic_id)
             .bind(self.state.partition)
@@ -345,10 +345,10 @@ impl Writer {
             .bind(counts.control)
             .bind(counts.quarantined)
             .bind(counts.tagged)
-            .bind(epoch)
-            .bind(reach.map(|reach| reach.to.0))
-            .bind(reach.map(|reach| reach.to.1))
-            .bind(reach.and_then(|reach| reach.at))
+            .bind(moved.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>())
+            .bind(moved.iter().map(|(_, reach)| reach.to.0).collect::<Vec<_>>())
+            .bind(moved.iter().map(|(_, reach)| reach.to.1).collect::<Vec<_>>())
+            .bind(moved.iter().map(|(_, reach)| reach.at).collect::<Vec<_>>())
             .fetch_optional(&mut **tx)
             .await?
             .map(|row| row.get(0))
