@@ -79,7 +79,7 @@ pub fn fuzz<T>(
         let over = used.bytes_max.saturating_sub(memory.at_least);
         worst = worst.max(over as f64 / input.len().max(1) as f64);
     }
-    println!("proof: {name}: {count} inputs held, seed {seed}, at most {most} bytes, {worst:.1} per byte of input");
+    eprintln!("proof: {name}: {count} inputs held, seed {seed}, at most {most} bytes, {worst:.1} per byte of input");
 }
 
 /// The input of a round. The first ones are the corpus itself.

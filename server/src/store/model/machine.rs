@@ -26,7 +26,7 @@ use std::{
     sync::Arc,
     task::Poll,
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::Mutex};
 
 /// Each costs about half a second.
 const CASES: u32 = 60;
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     runtime: Runtime,
     store: Store,
     /// Is never cut.
-    pub(super) observer: RefCell<PgConnection>,
+    pub(super) observer: Mutex<PgConnection>,
     topics: Cell<u32>,
     crashes: RefCell<BTreeMap<&'static str, u32>>,
 }
@@ -294,7 +294,7 @@ impl Shared {
             "select pg_terminate_backend(pid) from pg_stat_activity
              where application_name = 'stockstream' and datname = current_database() and pid <> pg_backend_pid()",
         )
-        .execute(&mut *self.observer.borrow_mut())
+        .execute(&mut *self.observer.lock().await)
         .await
         .expect("the observer may do so");
     }
@@ -358,7 +358,7 @@ impl Stage {
         let shared = Rc::new(Shared {
             runtime,
             store,
-            observer: RefCell::new(observer),
+            observer: Mutex::new(observer),
             topics: Cell::new(0),
             crashes: RefCell::default(),
         });

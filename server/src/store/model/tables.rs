@@ -20,7 +20,7 @@ type Change = (i64, i64, String, DateTime<Utc>, DateTime<Utc>, char, char);
 impl Machine {
     /// Compares every table that a batch writes.
     pub(super) async fn check(&self) {
-        let mut observer = self.shared.observer.borrow_mut();
+        let mut observer = self.shared.observer.lock().await;
         let topic = self.key.topic.as_str();
         assert_eq!(kept(&mut observer, topic).await, self.expected_rows(), "stock and tombstone");
         self.check_counters(&mut observer).await;
