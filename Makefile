@@ -3,13 +3,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt stack stack-stop bench chaos soak clean
+.PHONY: help run build test check fmt stack stack-stop bench chaos soak soak-sockets clean
 ARGS ?=
 SEED ?= 1
 MINUTES ?= 10
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r task text; do printf '  make %-11s %s\n' "$$task" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r task text; do printf '  make %-12s %s\n' "$$task" "$$text"; done
 
 run: build ## build, then start the dashboard with everything embedded; prints its address
 	@. .tools/env && exec target/release/stockstream demo $(ARGS)
@@ -40,6 +40,10 @@ stack-stop: ## end what `make stack` started
 bench: ## rows per second and per CPU-second, next to raw consume, raw COPY and Debezium's JDBC sink
 	@scripts/setup.sh bench
 	@. .tools/env && bench/ingest.sh $(ARGS)
+
+soak-sockets: ## 9,000 live sockets for MINUTES: memory per client, frames a second, delay
+	@scripts/setup.sh build
+	@. .tools/env && bench/sockets.sh 9000 $(MINUTES) $(ARGS)
 
 chaos: ## MINUTES of faults around the real server, decided by SEED; then a judge compares what is left with what must be
 	@scripts/setup.sh stack

@@ -78,6 +78,9 @@ async fn watch(
     while let Some(message) = socket.next().await {
         let Message::Text(text) = message? else { continue };
         tally.frames.fetch_add(1, Relaxed);
+        if !text.starts_with(r#"{"type":"snap""#) && !text.starts_with(r#"{"type":"delta""#) {
+            continue; // the generator shares the machine with the server: it reads only what it needs
+        }
         match serde_json::from_str(&text)? {
             ServerMessage::Snap { seq, .. } => {
                 tally.snapshots.fetch_add(1, Relaxed);
