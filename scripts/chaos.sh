@@ -22,7 +22,7 @@ if ! mount -t tmpfs -o size=768m,mode=755 stockstream-chaos "$dir/small" 2>/dev/
 status=1
 finish() {
   if mountpoint -q "$dir/small" 2>/dev/null; then umount -l "$dir/small"; fi
-  if [ $status = 0 ]; then rm -rf "$dir"
+  if [ "$status" = 0 ]; then rm -rf "$dir"
   else rm -rf "$dir/small" "$dir/kafka/data"; echo "chaos: the logs are in $dir" >&2; fi
 }
 trap finish EXIT
@@ -31,4 +31,4 @@ flags=(--no-default-features --features failpoints)
 if [ "${CHAOS_PROFILE:-dev}" = release ]; then flags+=(--release); fi
 cargo test -q -p server "${flags[@]}" --test chaos -- --dir "$dir" "$@"
 status=$?
-exit $status
+[ "$status" = 0 ]
