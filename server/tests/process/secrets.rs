@@ -79,6 +79,34 @@ fn nobody() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
+#[tokio::test]
+async fn a_server_in_trouble_gives_no_secret_away() {
+    let services = Services::start().await;
+    let mut wrong_password = Url::parse(services.url().expose_secret()).unwrap();
+    wrong_password.set_password(Some(PASSWORD)).unwrap();
+    let unreachable = format!("postgres://app:{PASSWORD}@{}/stock", nobody());
+    let in_query = format!("postgres://{}/stock?user=app&password={PASSWORD}", nobody());
+    let right = services.url();
+    let hook = format!("http://{}/services/{HOOK}", nobody());
+    // The broker knows no SASL, the webhook is not there, and the database is as wrong as it can be.
+    let own = Url::parse(right.expose_secret()).unwrap().password().unwrap().to_owned();
+    let urls = [wrong_password.as_str(), &unreachable, &in_query, right.expose_secret()];
+    let runs = urls.map(async |url| {
+        let mut program = Program::start(talkative(&services, url, &hook));
+        let address = program.address().await;
+        until("the alert is tried in vain", || async { program.said().contains("alert not delivered").then_some(()) })
+            .await;
+        let answers = ask_everything(&address).await;
+        program.terminate();
+        let (_, said) = program.ended().await;
+        assert!(said.contains("DEBUG") && said.len() > 10_000, "it is talkative: {said:.1000}");
+        assert_silent(&answers, "an answer");
+        assert_silent(&said, "the log");
+        assert!(!said.contains(&own) && !answers.contains(&own), "the working password is given away");
+    });
+    futures::future::join_all(runs).await;
+}
+
 /// What a command says that ends by itself.
 fn said(command: &mut Command) -> (Option<i32>, String) {
     let output = command.stdin(Stdio::null()).output().unwrap();
