@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_older_than_the_window_is_forgotten() {
-        let early = (0..200).map(|n| n % 2 == 0 || n > 100).chain((0..1_000).map(|_| false));
+        let early = (0..200).map(|n| n % 2 == 0).chain((0..1_000).map(|_| false));
         let mut flood = Flood::default();
         assert_eq!(flood.extend(early), (1_200, None));
         assert_eq!((flood.refused, flood.window.len()), (0, WINDOW));
