@@ -112,10 +112,10 @@ fn single(check: &Check, expectation: &Expectation, find: &mut impl FnMut(&'stat
                 ColumnRule::Between(bounds) if contradicts(bounds) => {
                     find("never_met", format!("no value is {bounds}"));
                 }
-                ColumnRule::Between(_) | ColumnRule::InSet(_) | ColumnRule::Length(_) | ColumnRule::Matches { .. } => {
-                    if *mostly == Decimal::ONE && expectation.kwargs.contains_key("mostly") {
-                        find("mostly_one", "mostly is 1, which is what it is anyway".into());
-                    }
+                ColumnRule::Between(_) | ColumnRule::InSet(_) | ColumnRule::Length(_) | ColumnRule::Matches { .. }
+                    if *mostly == Decimal::ONE && expectation.kwargs.contains_key("mostly") =>
+                {
+                    find("mostly_one", "mostly is 1, which is what it is anyway".into());
                 }
                 _ => {}
             }

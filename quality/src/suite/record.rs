@@ -68,7 +68,7 @@ impl RecordCheck {
                 Some(cell) => rule.judge(&cell),
                 None => Met::NoColumn,
             },
-            Self::PairEqual { a, b, ignore } => across(record, &[a, b], *ignore, |cells| all_equal(cells)),
+            Self::PairEqual { a, b, ignore } => across(record, &[a, b], *ignore, all_equal),
             Self::PairGreater { a, b, or_equal, ignore } => across(record, &[a, b], *ignore, |cells| {
                 cells[0].compare_cells(&cells[1]).is_some_and(|order| order.is_gt() || (*or_equal && order.is_eq()))
             }),
@@ -79,7 +79,7 @@ impl RecordCheck {
                 let sum = cells.iter().try_fold(Decimal::ZERO, |sum, cell| sum.checked_add(cell.number()?));
                 sum == Some(*total)
             }),
-            Self::AllEqual { columns, ignore } => across(record, columns, *ignore, |cells| all_equal(cells)),
+            Self::AllEqual { columns, ignore } => across(record, columns, *ignore, all_equal),
             Self::AllDifferent { columns, ignore } => across(record, columns, *ignore, |cells| {
                 cells.iter().enumerate().all(|(at, cell)| cells[..at].iter().all(|other| !equal(cell, other)))
             }),

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::Topic,
     pipeline::{Controls, PartitionState, PartitionStatus, Status},
-    store::{AuditOutcome, AuditRow, PartitionKey, PartitionProgress},
+    store::{AuditOutcome, AuditRow, PartitionKey, PartitionProgress, RetentionGap, SnapshotSweep},
 };
 use axum::{
     Json,
@@ -30,6 +30,8 @@ use utoipa::{
 };
 
 const TAG: &str = "Control";
+/// Retention gaps and sweeps that are listed.
+const LISTED: i64 = 100;
 
 /// What the pipeline does, and what became of every record.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +51,10 @@ pub struct PipelineView {
     /// Whether the counters could be read; without, `counts` are null.
     store_answers: bool,
     partitions: Vec<PartitionView>,
+    /// Offsets that had expired in Kafka before they were read, whoever found it; the newest first, at most 100.
+    retention_gaps: Vec<RetentionGap>,
+    /// What became of the rows that snapshots did not mention; the newest first, at most 100.
+    snapshot_sweeps: Vec<SnapshotSweep>,
 }
 
 /// One partition: what this process does with it, and what is committed of it.
@@ -114,6 +120,8 @@ impl PipelineView {
             control,
             store_answers,
             partitions,
+            retention_gaps: Vec::new(),
+            snapshot_sweeps: Vec::new(),
         }
     }
 }
@@ -353,14 +361,19 @@ pub async fn find_pipeline(State(state): State<AppState>) -> Json<PipelineView> 
 
 async fn view(state: &AppState) -> PipelineView {
     // What the pipeline does is worth telling above all while the database is away.
-    let progress = match state.feed.store.list_progress().await {
-        Ok(progress) => Some(progress),
+    let store = &state.feed.store;
+    let stored = tokio::try_join!(store.list_progress(), async { Ok(store.retention_gaps(LISTED).await?) }, async {
+        Ok(store.snapshot_sweeps(LISTED).await?)
+    },);
+    let (progress, retention_gaps, snapshot_sweeps) = match stored {
+        Ok((progress, gaps, sweeps)) => (Some(progress), gaps, sweeps),
         Err(error) => {
             tracing::debug!(%error, "counters cannot be read");
-            None
+            Default::default()
         }
     };
-    PipelineView::new(&state.feed.status.borrow(), progress, state.gate.is_open())
+    let view = PipelineView::new(&state.feed.status.borrow(), progress, state.gate.is_open());
+    PipelineView { retention_gaps, snapshot_sweeps, ..view }
 }
 
 /// Gives the pipeline of this process an order, about everything or about what the body names.

@@ -46,6 +46,8 @@ pub async fn all(
 ) {
     let mut backoff = Backoff::default();
     let mut known = BTreeSet::new();
+    // Which missing topic the log has named.
+    let mut said = None;
     while !stop.is_cancelled() {
         let mut missing = None;
         let mut away = false;
@@ -59,6 +61,12 @@ pub async fn all(
                     away = true;
                 }
             }
+        }
+        if missing != said {
+            if let Some(topic) = missing {
+                tracing::warn!(topic, "the topic does not exist yet; waiting for it");
+            }
+            said = missing;
         }
         status.trouble(missing.map(|topic| format!("topic {topic} does not exist yet; waiting for it")));
         // Partitions never become fewer: one that does not answer now is waited for.

@@ -116,6 +116,7 @@ enum Command {
 }
 
 /// The other end of the thread. Cheap to clone.
+#[expect(clippy::disallowed_types, reason = "bounded by its senders: each lane has one wish and one hint under way")]
 #[derive(Clone)]
 pub struct ReaderHandle(commands::Sender<Command>);
 
@@ -291,6 +292,7 @@ fn hand_over(
         batcher.recall(message);
         return Ok(());
     }
+    #[expect(clippy::disallowed_methods, reason = "on the reader's own thread, which is outside the runtime")]
     let send = |lot| match hold_up {
         Some(limit) => runtime.block_on(lots.send_timeout(lot, limit)).map_err(|_| Unwanted),
         None => lots.blocking_send(lot).map_err(|_| Unwanted),

@@ -41,7 +41,8 @@ impl Lane {
     /// Writes a lot. `Some`: the flood guard stopped after one of its records; the rest is not decided, and is read
     /// again.
     pub(super) async fn settle(&mut self, writer: &mut Writer, lot: &Lot) -> Result<Option<Trip>, Interruption> {
-        let mut open = vec![0..lot.len()];
+        let whole = 0..lot.len();
+        let mut open = vec![whole];
         while let Some(mut part) = open.pop() {
             let mut flood = self.guard.flood.clone();
             let (admitted, tripped) = flood.extend(lot.refused(part.clone()));

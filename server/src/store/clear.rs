@@ -176,10 +176,12 @@ async fn log_gone(
 }
 
 /// One partition's part of a snapshot's sweep.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct SnapshotSweep {
     pub topic: String,
     pub partition: i32,
+    /// Of the snapshot's records.
+    #[schema(value_type = Object)]
     pub version: Version,
     /// `false`: more rows than allowed were not mentioned, so they were kept.
     pub swept: bool,
@@ -200,7 +202,7 @@ impl super::Store {
              from snapshot_sweep join topic using (topic_id) order by at desc, name, partition limit $1",
         )
         .bind(limit)
-        .fetch_all(self.pool())
+        .fetch_all(&self.readers)
         .await?;
         Ok(rows
             .iter()

@@ -222,7 +222,7 @@ pub(super) async fn skip_to(
 }
 
 /// Offsets of a partition that expired before they were read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RetentionGap {
     pub topic: String,
     pub partition: i32,
@@ -245,7 +245,7 @@ impl Store {
              from retention_gap join topic using (topic_id) order by at desc, name, partition limit $1",
         )
         .bind(limit)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         let gap = |row: &PgRow| RetentionGap {
             topic: row.get(0),

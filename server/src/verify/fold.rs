@@ -79,7 +79,7 @@ impl Known {
 
 impl Fold {
     /// Number of keys that are known.
-    pub fn len(&self) -> usize {
+    pub fn key_count(&self) -> usize {
         self.keys.len()
     }
 

@@ -122,7 +122,7 @@ pub async fn verify(
     });
     let (fold, verified, differences) = reading.await.map_err(|error| VerifyError::Thread(error.to_string()))??;
     let mut comparison = Comparison {
-        keys: fold.len() as u64,
+        keys: fold.key_count() as u64,
         fold,
         verified,
         differences,

@@ -95,7 +95,8 @@ impl<'a> Folding<'a> {
         while let Some(snapshot) = self.sweeps.front().copied() {
             let newest = self.book.newest();
             let is_past = (newest.epoch, newest.hi) > (snapshot.epoch, snapshot.hi);
-            if !is_past && !(completes && version == Some(snapshot)) {
+            let is_last = completes && version == Some(snapshot);
+            if !is_past && !is_last {
                 return;
             }
             self.sweeps.pop_front();

@@ -22,6 +22,9 @@ use std::{
 use tokio::net::TcpStream;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
+/// What REST says of each candle list, and at which seq.
+type Truth = HashMap<(Symbol, Timeframe), (i64, BTreeMap<DateTime<Utc>, Bar>)>;
+
 const SYMBOLS: [&str; 4] = ["AAPL", "AMZN", "MSFT", "TSLA"];
 const TIMEFRAMES: [Timeframe; 3] = [Timeframe::Minute1, Timeframe::Minute5, Timeframe::Hour1];
 const MINUTES: i64 = 40;
@@ -168,7 +171,7 @@ impl Client {
     }
 
     /// Reads until it has what the database has.
-    async fn settle(&mut self, truth: &HashMap<(Symbol, Timeframe), (i64, BTreeMap<DateTime<Utc>, Bar>)>) {
+    async fn settle(&mut self, truth: &Truth) {
         let settled = tokio::time::timeout(PATIENCE, async {
             while !self.series.iter().all(|(symbol, series)| {
                 let (seq, bars) = &truth[&(symbol.clone(), self.timeframe)];

@@ -49,6 +49,7 @@ async fn every_form_of_a_handshake_is_accepted() {
 #[tokio::test]
 async fn what_is_no_handshake_is_refused_with_the_reason() {
     let site = site().await;
+    #[expect(clippy::type_complexity, reason = "a table: name, headers, status, code")]
     let cases: &[(&str, &[(&str, &str)], u16, &str)] = &[
         ("no Upgrade", &[("Upgrade", "")], 400, "no_handshake"),
         ("another Upgrade", &[("Upgrade", "h2c")], 400, "no_handshake"),
