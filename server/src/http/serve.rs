@@ -50,7 +50,7 @@ const REFUSED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\n\
     content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
     x-content-type-options: nosniff\r\n\
-    retry-after: 5\r\nconnection: close\r\ncontent-length: 226\r\n\r\n\
+    retry-after: 5\r\nconnection: close\r\ncontent-length: 240\r\n\r\n\
     {\"type\":\"urn:stockstream:problem:too_many_connections\",\"title\":\"Too many connections\",\"status\":503,\
     \"detail\":\"Close some connections, or try again later.\",\"code\":\"too_many_connections\",\
     \"message\":\"Close some connections, or try again later.\"}";
