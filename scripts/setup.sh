@@ -170,7 +170,8 @@ case $PART in
   *) die "unknown part: $PART (build, test, stack, bench, lint, contract)" ;;
 esac
 # Ours before the system's: wasm-bindgen must equal the crate's version.
-export PATH=$TOOLS/bin:$ROOT/node_modules/.bin:$PATH
+# Servers of the system last: Debian leaves their directory out of a normal user's path.
+export PATH=$TOOLS/bin:$ROOT/node_modules/.bin:$PATH:/usr/sbin
 need_cc
 setup_rust
 case $PART in
@@ -185,7 +186,7 @@ esac
 {
   echo "# written by scripts/setup.sh; sourced by the Makefile's recipes"
   case ":$PATH:" in *":$TOOLS/debian-rust:"*) echo "PATH=$TOOLS/debian-rust:\$PATH" ;; esac
-  echo "PATH=$TOOLS/bin:$ROOT/node_modules/.bin:\$PATH"
+  echo "PATH=$TOOLS/bin:$ROOT/node_modules/.bin:\$PATH:/usr/sbin"
   echo "export PATH"
 } > "$TOOLS/env.new"
 mv "$TOOLS/env.new" "$TOOLS/env"

@@ -17,6 +17,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 DEPLOY=$(dirname "$HERE")
 ROOT=$(dirname "$DEPLOY")
 DIST=$ROOT/.tools/stack
+# Debian leaves the directory of mariadbd out of a normal user's path.
+export PATH=$PATH:/usr/sbin
 
 say() { printf 'stack: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
