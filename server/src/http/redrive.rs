@@ -6,6 +6,7 @@ use super::{
     gate::Attempt,
 };
 use crate::{
+    config::Topic,
     pipeline,
     store::{AuditOutcome, IsSimulated, RecordId, RedriveError, RedriveReport, RedriveRequest, Selection},
 };
@@ -23,13 +24,18 @@ const ACTION: &str = "quarantine.redrive";
 #[serde(deny_unknown_fields)]
 pub struct RedriveOrder {
     /// This one record, written `topic[partition]@offset`; nothing else selects then.
-    #[schema(example = "dbserver1.stream_db.stock[0]@17")]
+    #[schema(
+        example = "dbserver1.stream_db.stock[0]@17",
+        pattern = r"^[A-Za-z0-9._-]{1,249}\[(0|[1-9][0-9]{0,8})\]@(0|[1-9][0-9]{0,17})$"
+    )]
     record: Option<String>,
     /// Which life of the topic the record is of; without, the newest that has it.
     incarnation: Option<i32>,
     /// Only open records of this topic.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,249}$")]
     topic: Option<String>,
     /// Only open records that were refused with this code.
+    #[schema(pattern = "^[a-z0-9_]{1,64}$")]
     code: Option<String>,
     /// Say what would happen and change nothing.
     #[serde(default)]
@@ -41,11 +47,14 @@ pub struct RedriveOrder {
 
 impl RedriveOrder {
     fn selection(&self) -> Result<Selection, Problem> {
-        let texts = [("record", &self.record), ("topic", &self.topic), ("code", &self.code)];
-        for (name, text) in texts {
-            if text.as_ref().is_some_and(|text| text.len() > 300 || text.contains('\0')) {
-                return Err(Problem::invalid_parameter(name, "is longer than 300 bytes, or has a NUL in it"));
-            }
+        if let Some(topic) = &self.topic {
+            topic.parse::<Topic>().map_err(|reason| Problem::invalid_parameter("topic", &reason))?;
+        }
+        let is_code = |code: &String| {
+            (1..=64).contains(&code.len()) && code.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        };
+        if !self.code.as_ref().is_none_or(is_code) {
+            return Err(Problem::invalid_parameter("code", "is no code: 1 to 64 characters of a-z 0-9 _"));
         }
         let Some(record) = &self.record else {
             return Ok(Selection::Open { topic: self.topic.clone(), code: self.code.clone() });
@@ -53,13 +62,24 @@ impl RedriveOrder {
         if self.topic.is_some() || self.code.is_some() {
             return Err(Problem::invalid_parameter("record", "stands alone: leave topic and code out"));
         }
-        let record: RecordId = record.parse().map_err(|reason| Problem::invalid_parameter("record", reason))?;
+        let record = read_record(record).map_err(|reason| Problem::invalid_parameter("record", &reason))?;
         Ok(Selection::One(RecordId { incarnation: self.incarnation, ..record }))
     }
 
     fn subject(&self) -> &str {
         [&self.record, &self.topic].into_iter().find_map(Option::as_deref).unwrap_or("all")
     }
+}
+
+/// The record that a text names, in the one way in which it is written.
+fn read_record(text: &str) -> Result<RecordId, String> {
+    let record: RecordId = text.parse()?;
+    record.topic.parse::<Topic>()?;
+    let RecordId { topic, partition, offset, .. } = &record;
+    if *partition < 0 || *offset < 0 || format!("{topic}[{partition}]@{offset}") != text {
+        return Err("has a partition or an offset that is no plain number from 0".into());
+    }
+    Ok(record)
 }
 
 /// Gives refused records another chance, by the decoder and rules of this version and at the place in the order that they
