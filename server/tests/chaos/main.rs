@@ -102,7 +102,7 @@ fn main() -> ExitCode {
         say(&format!("chaos: to repeat: scripts/chaos.sh --seed {seed}"));
     }
     let word = if failed == 0 { "ok" } else { "FAILED" };
-    say(&format!("test result: {word}. {passed} passed; {failed} failed; seed {seed}"));
+    say(&format!("chaos: {word}, seed {seed}"));
     say(&format!("{passed} passed, {failed} failed"));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
