@@ -2,9 +2,12 @@
 
 use super::{ColumnType, Condition, Expectation, KNOWN};
 use crate::Severity;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
+
+/// What a compiled pattern may take, in bytes: a suite comes from outside.
+const LARGEST_PATTERN: usize = 1 << 20;
 
 /// An expectation that can be run.
 #[derive(Clone, Debug)]
@@ -525,7 +528,8 @@ fn typed(argument: &str, name: String) -> Result<(String, ColumnType), Unsupport
 
 fn regex(argument: &str, pattern: &str) -> Result<Regex, Unsupported> {
     // What Python's engine can and this one cannot (look-around, back references) is refused with its reason.
-    Regex::new(pattern).map_err(|error| wrong(argument, error.to_string()))
+    let compiled = RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build();
+    compiled.map_err(|error| wrong(argument, error.to_string()))
 }
 
 /// A LIKE pattern as a regular expression: `%` is any text, `_` any character, a backslash takes them literally.

@@ -247,8 +247,9 @@ impl Reading {
             self.mistake(at, format!("{}; expected an object", kind_of(&value)));
             return None;
         };
-        // Either name in either dialect: hand-edited files mix them.
-        let kind = match other.remove("type").or_else(|| other.remove("expectation_type")) {
+        // Either name in either dialect: hand-edited files mix them, and the newer one counts.
+        let (newer, older) = (other.remove("type"), other.remove("expectation_type"));
+        let kind = match newer.or(older) {
             Some(Value::String(kind)) => kind,
             found => {
                 let found = found.as_ref().map_or("missing", kind_of);

@@ -88,6 +88,19 @@ pub fn csv_files() -> Vec<Input> {
     ])
 }
 
+/// Expectation suites of both dialects.
+pub fn suites() -> Vec<Input> {
+    texts([
+        include_str!("../../../fixtures/suites/stock_0x.json"),
+        include_str!("../../../fixtures/suites/bars_1x.json"),
+        r#"{"name":"t","expectations":[{"type":"expect_column_values_to_match_regex","kwargs":{"column":"symbol","regex":"(\w{99}){99}"}}]}"#,
+        r#"{"name":"t","expectations":[{"type":"expect_column_values_to_match_like_pattern","kwargs":{"column":"symbol","like_pattern":"%_\%"}}]}"#,
+        r#"{"name":"t","expectations":[{"type":"expect_column_values_to_be_between","kwargs":{"column":"close","min_value":1e308,"mostly":-0.0,"row_condition":"col("a") == 'x' & col('b') >= 1e999 | col("c").isNull()"}}]}"#,
+        r#"{"name":"t","expectations":[{"type":"expect_column_quantile_values_to_be_between","kwargs":{"column":"close","quantile_ranges":{"quantiles":[0.5],"value_ranges":[[null,"79228162514264337593543950336"]]}}}]}"#,
+        r#"{"name":"t","expectations":[{"type":"expect_column_values_to_match_strftime_format","kwargs":{"column":"symbol","strftime_format":"%Q%"}}]}"#,
+    ])
+}
+
 /// Names that come from outside.
 pub fn names() -> Vec<Input> {
     texts([

@@ -12,9 +12,10 @@ use cdc::{Change, DecodeError, Decoded, Decoder, Op, RawRecord, SourceIdent, cap
 use chrono::{DateTime, Datelike, Utc};
 use driver::{Input, Memory, fuzz};
 use market::{
-    Symbol, Timeframe,
+    StockRow, Symbol, Timeframe,
     wire::{ClientMessage, ServerMessage},
 };
+use quality::suite::{Check, Evaluation, Observed, Rule, Suite, SuiteError, lint};
 use serde::Deserialize;
 use server::{
     pipeline::{limits_at, understand},
@@ -187,6 +188,45 @@ fn files_of_bars_are_read_or_refused() {
             assert!(read.complaints.len() <= read.skipped);
         }
         Err(error) => assert!(error.to_string().starts_with("bars.csv"), "{error}"),
+    });
+}
+
+#[test]
+fn expectation_suites_are_understood_or_refused() {
+    // Most of it is the compiled pattern.
+    let memory = Memory { at_least: 16 << 20, per_byte: 256 };
+    let row = StockRow {
+        record_id: 7,
+        time: Some(now()),
+        close: Some(1.into()),
+        symbol: Some("AMZN".into()),
+        ..StockRow::default()
+    };
+    let feed = |input: &Input| {
+        let suite = Suite::parse(input.text())?;
+        let findings = lint(&suite, &["record_id", "time", "close", "symbol"]).len();
+        let mut evaluation = Evaluation::new(&suite);
+        evaluation.add(&row, row.record_id);
+        let observed = Observed::Rows { here: 1, there: None };
+        let tables: Vec<_> = evaluation.tables().map(|(index, check)| (index, check.clone())).collect();
+        let results = evaluation.finish(|place| match tables.iter().find(|(index, _)| *index == place) {
+            Some((_, Check { rule: Rule::Table(check), .. })) => check.judge(&observed),
+            _ => Err("not asked for".into()),
+        });
+        Ok::<_, SuiteError>((suite, findings, results))
+    };
+    fuzz("suite JSON", 10_000, &corpus::suites(), memory, feed, |_, read| match read {
+        Ok((suite, _, results)) => {
+            assert_eq!(results.len(), suite.expectations.len(), "each expectation has its result");
+            for (expectation, result) in suite.expectations.iter().zip(&results) {
+                assert!(expectation.compile().is_ok() || !result.success, "{} passed in silence", expectation.kind);
+            }
+            let written = suite.to_json().to_string();
+            assert_eq!(Suite::parse(written.as_bytes()).expect("what is written can be read"), suite);
+            let migrated = suite.migrate();
+            assert_eq!(migrated.clone().migrate(), migrated);
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
     });
 }
 
