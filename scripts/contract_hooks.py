@@ -26,12 +26,10 @@ def contradicts_itself(query):
 
 
 def is_no_order(case):
-    """A partition of no topic; a drain, which is of everything, of one topic; a redrive of one record and of others."""
+    """A partition of no topic; a drain, which is of everything, of one topic."""
     body = case.body if isinstance(case.body, dict) else {}
     topic, partition = body.get("topic"), body.get("partition")
     drains = (case.path_parameters or {}).get("order") == "drain"
-    if "dry_run" in body or "record" in body:
-        return body.get("record") is not None and (topic is not None or body.get("code") is not None)
     return (partition is not None and topic is None) or (topic is not None and drains)
 
 

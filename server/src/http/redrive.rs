@@ -8,7 +8,9 @@ use super::{
 use crate::{
     config::Topic,
     pipeline,
-    store::{AuditOutcome, IsSimulated, RecordId, RedriveError, RedriveReport, RedriveRequest, Selection},
+    store::{
+        AuditOutcome, IsSimulated, ReadError, RecordId, RedriveError, RedriveReport, RedriveRequest, Selection, Store,
+    },
 };
 use axum::{Json, body::Bytes, extract::State, http::HeaderMap, http::StatusCode};
 use serde::Deserialize;
@@ -19,11 +21,11 @@ use utoipa::ToSchema;
 /// As the audit trail names it; the command line's redrive has the same name.
 const ACTION: &str = "quarantine.redrive";
 
-/// Which records. Nothing given: every open one.
+/// Which records: those for which everything holds that is given. Nothing given: every open one.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedriveOrder {
-    /// This one record, written `topic[partition]@offset`; nothing else selects then.
+    /// This one record, written `topic[partition]@offset`, open or not.
     #[schema(
         example = "dbserver1.stream_db.stock[0]@17",
         pattern = r"^[A-Za-z0-9._-]{1,249}\[(0|[1-9][0-9]{0,8})\]@(0|[1-9][0-9]{0,17})$"
@@ -31,10 +33,10 @@ pub struct RedriveOrder {
     record: Option<String>,
     /// Which life of the topic the record is of; without, the newest that has it.
     incarnation: Option<i32>,
-    /// Only open records of this topic.
+    /// Only records of this topic; without `record`, open ones.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,249}$")]
     topic: Option<String>,
-    /// Only open records that were refused with this code.
+    /// Only records that were refused with this code; without `record`, open ones.
     #[schema(pattern = "^[a-z0-9_]{1,64}$")]
     code: Option<String>,
     /// Say what would happen and change nothing.
@@ -59,11 +61,19 @@ impl RedriveOrder {
         let Some(record) = &self.record else {
             return Ok(Selection::Open { topic: self.topic.clone(), code: self.code.clone() });
         };
-        if self.topic.is_some() || self.code.is_some() {
-            return Err(Problem::invalid_parameter("record", "stands alone: leave topic and code out"));
-        }
         let record = read_record(record).map_err(|reason| Problem::invalid_parameter("record", &reason))?;
         Ok(Selection::One(RecordId { incarnation: self.incarnation, ..record }))
+    }
+
+    /// Whether the one record that is meant is also what else the order says of it.
+    async fn holds(&self, record: &RecordId, store: &Store) -> Result<bool, ReadError> {
+        let Some(code) = &self.code else {
+            return Ok(self.topic.as_ref().is_none_or(|topic| *topic == record.topic));
+        };
+        let found = store.find_quarantined(record).await?;
+        Ok(found.is_some_and(|found| {
+            self.topic.as_ref().is_none_or(|topic| *topic == record.topic) && found.record.codes.contains(code)
+        }))
     }
 
     fn subject(&self) -> &str {
@@ -112,6 +122,13 @@ pub async fn redrive_quarantine(
         Ok(order) => order,
         Err(problem) => return Err(refused(problem).await),
     };
+    if let Selection::One(record) = &selection
+        && !order.holds(record, &state.feed.store).await?
+    {
+        let detail = "No refused record is all that the order says of it; GET /api/v1/quarantine lists what is.";
+        let problem = Problem::new(StatusCode::NOT_FOUND, "unknown_record", "Unknown record", detail);
+        return Err(refused(problem).await);
+    }
     let request =
         RedriveRequest { selection, dry_run: order.dry_run, force: order.force, actor: operator.name.clone() };
     // What is done leaves its rows in the transactions of the changes.
