@@ -21,7 +21,10 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use market::wire::PipeState;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeOwned},
+};
 use serde_json::json;
 use std::{collections::BTreeMap, str::FromStr};
 use utoipa::{
@@ -200,6 +203,18 @@ pub(super) fn read_body<T: DeserializeOwned + Default>(headers: &HeaderMap, body
         .map_err(|error| Problem::invalid_parameter("body", &error.to_string()))
 }
 
+/// A whole number as JSON Schema understands it, for which 3.0 is one too.
+///
+/// # Errors
+/// It is no whole number, or does not fit.
+pub(super) fn whole<'de, D: Deserializer<'de>>(value: D) -> Result<Option<i32>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(value)? else { return Ok(None) };
+    let whole =
+        number.as_i64().or_else(|| number.as_f64().filter(|float| float.fract() == 0.0).map(|float| float as i64));
+    let fits = whole.and_then(|whole| i32::try_from(whole).ok());
+    fits.map(Some).ok_or_else(|| de::Error::custom(format!("{number} is not a whole number of 32 bits")))
+}
+
 /// What an order is about. Nothing given: everything.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -208,6 +223,7 @@ pub struct Scope {
     #[schema(pattern = "^[A-Za-z0-9._-]{1,249}$")]
     topic: Option<String>,
     /// Only this partition of the topic.
+    #[serde(default, deserialize_with = "whole")]
     partition: Option<i32>,
 }
 

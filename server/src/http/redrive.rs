@@ -2,7 +2,7 @@
 
 use super::{
     AppState, Problem,
-    control::{OrderRefusals, read_body},
+    control::{OrderRefusals, read_body, whole},
     gate::Attempt,
 };
 use crate::{
@@ -32,6 +32,7 @@ pub struct RedriveOrder {
     )]
     record: Option<String>,
     /// Which life of the topic the record is of; without, the newest that has it.
+    #[serde(default, deserialize_with = "whole")]
     incarnation: Option<i32>,
     /// Only records of this topic; without `record`, open ones.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,249}$")]
