@@ -4,12 +4,12 @@
 #   scripts/test.sh              all of them
 #   scripts/test.sh pure server  some of them: pure server contract browser stack chaos
 #
-# A ring that fails, that runs no test or that takes longer than TEST_RING_TIMEOUT seconds (1500) counts as failed;
+# A ring that fails, that runs no test or that takes longer than TEST_RING_TIMEOUT seconds (2400) counts as failed;
 # none is ever skipped. The last line is the sum: "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 ROOT=$PWD
-LIMIT=${TEST_RING_TIMEOUT:-1500}
+LIMIT=${TEST_RING_TIMEOUT:-2400}
 passed=0 failed=0
 log=$(mktemp)
 stack_dir=
