@@ -113,7 +113,7 @@ pub enum ServerMessage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
-    /// A candle that was not there before.
+    /// A candle that is new, or that grew by rows which were not there before.
     Bar {
         #[serde(flatten)]
         bar: Bar,
@@ -121,7 +121,7 @@ pub enum Record {
         event_time: DateTime<Utc>,
         committed_at: DateTime<Utc>,
     },
-    /// A candle that was there and is now different.
+    /// A candle of which something that was known is now different.
     Rev {
         #[serde(flatten)]
         bar: Bar,

@@ -133,24 +133,26 @@ impl CatchUp {
         if seq == since {
             return Ok(Some(Vec::new()));
         }
-        // Newest event and commit per bucket; a symbol that did not change still gets its frame, which moves its seq.
-        type Newest = BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>)>;
+        // Newest event and commit per bucket, and whether everything in it is new; a symbol that did not change still
+        // gets its frame, which moves its seq.
+        type Newest = BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>, bool)>;
         let mut by_symbol: BTreeMap<Symbol, Newest> =
             symbols.iter().map(|symbol| (symbol.clone(), BTreeMap::new())).collect();
         for candle in candles {
-            let newest = by_symbol
-                .entry(candle.symbol)
-                .or_default()
-                .entry(timeframe.bucket(candle.time))
-                .or_insert((candle.event_time, candle.committed_at));
-            *newest = (newest.0.max(candle.event_time), newest.1.max(candle.committed_at));
+            let newest = by_symbol.entry(candle.symbol).or_default().entry(timeframe.bucket(candle.time)).or_insert((
+                candle.event_time,
+                candle.committed_at,
+                candle.new,
+            ));
+            *newest = (newest.0.max(candle.event_time), newest.1.max(candle.committed_at), newest.2 & candle.new);
         }
         let frames = by_symbol
             .into_iter()
             .map(|(symbol, buckets)| {
                 let records = buckets
                     .into_iter()
-                    .map(|(time, (event_time, committed_at))| match bars.get(&(symbol.clone(), time)) {
+                    .map(|(time, (event_time, committed_at, new))| match bars.get(&(symbol.clone(), time)) {
+                        Some(&bar) if new => Record::Bar { bar, event_time, committed_at },
                         Some(&bar) => Record::Rev { bar, event_time, committed_at },
                         None => Record::Del { time, committed_at },
                     })

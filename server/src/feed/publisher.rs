@@ -65,7 +65,7 @@ struct Changed {
     time: DateTime<Utc>,
     event_time: DateTime<Utc>,
     committed_at: DateTime<Utc>,
-    /// No candle stood there before.
+    /// The row was not there before.
     new: bool,
 }
 
@@ -184,8 +184,9 @@ impl Publisher {
         };
         let mut changed: HashMap<Symbol, Vec<Changed>> = HashMap::new();
         for candle in candles {
-            let (time, event_time, committed_at) = (candle.time, candle.event_time, candle.committed_at);
-            changed.entry(candle.symbol).or_default().push(Changed { time, event_time, committed_at, new: false });
+            let (time, event_time, new) = (candle.time, candle.event_time, candle.new);
+            let committed_at = candle.committed_at;
+            changed.entry(candle.symbol).or_default().push(Changed { time, event_time, committed_at, new });
         }
         self.send_all(store, &changed, seq).await?;
         // Whoever came while the log was read may have read its snapshot before that commit, and was not asked for.

@@ -110,7 +110,7 @@ pub struct Touched {
     pub symbol: Symbol,
     pub time: DateTime<Utc>,
     pub event_time: DateTime<Utc>,
-    /// No row stood there before, as far as this batch knows.
+    /// The row was not there before.
     pub new: bool,
 }
 
@@ -133,6 +133,7 @@ pub(super) struct Logged {
     pub time: DateTime<Utc>,
     pub event_time: DateTime<Utc>,
     pub op: u8,
+    /// As the column tells: n, a, l, d.
     pub outcome: u8,
 }
 
@@ -292,13 +293,9 @@ pub(super) fn fold(
                 effect.counts.applied += 1;
                 effect.counts.tagged += i64::from(upsert.rules != RuleSet::default());
                 let shows = (upsert.symbol.clone(), upsert.bar.time);
+                let new = key.shows.is_none();
                 let moved = key.shows.take().filter(|old| *old != shows);
-                effect.touched.push(Touched {
-                    symbol: shows.0.clone(),
-                    time: shows.1,
-                    event_time,
-                    new: key.row.is_none() && key.before.as_ref().is_none_or(|stored| stored.state.deleted),
-                });
+                effect.touched.push(Touched { symbol: shows.0.clone(), time: shows.1, event_time, new });
                 if let Some((symbol, time)) = moved {
                     // Also in the log: who comes back must learn that nothing is left where the row was.
                     effect.touched.push(Touched { symbol: symbol.clone(), time, event_time, new: false });
@@ -312,7 +309,7 @@ pub(super) fn fold(
                     time: shows.1,
                     event_time,
                     op: op_code(upsert.op),
-                    outcome: b'a',
+                    outcome: if new { b'n' } else { b'a' },
                 });
                 key.shows = Some(shows);
                 key.row = Some(index);

@@ -21,6 +21,8 @@ pub struct ChangedCandle {
     pub time: DateTime<Utc>,
     pub event_time: DateTime<Utc>,
     pub committed_at: DateTime<Utc>,
+    /// All that happened to it is that rows came which were not there before.
+    pub new: bool,
 }
 
 /// What a returning client missed.
@@ -76,7 +78,8 @@ pub(super) async fn changes_in(
     }
     let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
     let rows = sqlx::query(
-        "select symbol, time, max(event_time) as event_time, max(committed_at) as committed_at
+        "select symbol, time, max(event_time) as event_time, max(committed_at) as committed_at,
+                bool_and(outcome = 'n') as new
              from change_log
              cross join lateral unnest(symbol_ids, times, event_times, outcomes) with ordinality
                 as change (symbol_id, time, event_time, outcome, place)
@@ -100,6 +103,7 @@ pub(super) async fn changes_in(
                 time: row.get("time"),
                 event_time: row.get("event_time"),
                 committed_at: row.get("committed_at"),
+                new: row.get("new"),
             })
         })
         .collect();

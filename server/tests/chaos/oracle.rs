@@ -45,8 +45,8 @@ pub struct Fold {
     pub counts: Vec<Counts>,
     /// Partition and offset.
     pub refused: BTreeSet<(i32, i64)>,
-    /// Per partition, what the change log must hold: offset, key, outcome (applied, late, deleted; a row that moves to
-    /// another candle is deleted from the former one and applied).
+    /// Per partition, what the change log must hold: offset, key, outcome (new, applied to what was there, late, deleted;
+    /// a row that moves to another candle is deleted from the former one and applied).
     pub log: Vec<Vec<(i64, i64, char)>>,
 }
 
@@ -105,10 +105,11 @@ impl Fold {
                 counts.tagged += i64::from(*rules != 0);
                 let place_of = |candle: &Candle| (candle.symbol.clone(), candle.time);
                 let before = self.rows.get(record_id).map(|row| place_of(&row.candle));
+                let outcome = if before.is_some() { 'a' } else { 'n' };
                 if before.is_some_and(|before| before != place_of(candle)) {
                     log.push((offset, *record_id, 'd'));
                 }
-                log.push((offset, *record_id, 'a'));
+                log.push((offset, *record_id, outcome));
                 self.tombstones.remove(record_id);
                 let (candle, event_time) = (candle.clone(), *event_time);
                 let row = Standing { candle, event_time, version, op: *op, partition, offset, rules: *rules };

@@ -167,11 +167,12 @@ async fn a_returning_client_gets_what_it_missed_or_is_told_to_start_over() {
     let places: Vec<_> = records
         .iter()
         .map(|record| match record {
-            Record::Bar { bar, .. } | Record::Rev { bar, .. } => (bar.time, true),
-            Record::Del { time, .. } => (*time, false),
+            Record::Bar { bar, .. } => (bar.time, "new"),
+            Record::Rev { bar, .. } => (bar.time, "changed"),
+            Record::Del { time, .. } => (*time, "gone"),
         })
         .collect();
-    assert_eq!(places, [(minute(0), false), (minute(1), false), (minute(3), true), (minute(7), true)]);
+    assert_eq!(places, [(minute(0), "gone"), (minute(1), "gone"), (minute(3), "new"), (minute(7), "changed")]);
 
     for (epoch, since) in [("another".to_owned(), seen), (client_epoch(&server).await, 1_000_000)] {
         client.send(&sub(&["AMZN"], Timeframe::Minute1, Some((epoch, since)))).await;

@@ -119,6 +119,7 @@ impl Oracle {
         if self.last_version(key).is_some_and(|last| version <= last) {
             return Verdict::Duplicate;
         }
+        let stands = self.keys.get(&key).is_some_and(|known| known.standing.is_some());
         match self.keys.get_mut(&key) {
             // "otherwise it is late: counted, kept in the change log, last_version still advances"
             Some(known) if known.standing.is_some() && row.event_time < known.event_time => {
@@ -142,7 +143,7 @@ impl Oracle {
                 }
             }
         }
-        self.log.push(line('a'));
+        self.log.push(line(if stands { 'a' } else { 'n' }));
         Verdict::Applied
     }
 
