@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod check;
+mod compile;
 mod condition;
 mod lint;
 mod record;

@@ -54,7 +54,7 @@ impl RecordCheck {
     pub fn columns(&self) -> Vec<&str> {
         match self {
             Self::Column { column, .. } => vec![column],
-            Self::PairEqual { a, b, .. } | Self::PairGreater { a, b, .. } | Self::PairInSet { a, b, .. } => vec![a, b],
+            Self::PairGreater { a, b, .. } | Self::PairInSet { a, b, .. } => vec![a, b],
             Self::SumEquals { columns, .. } | Self::AllEqual { columns, .. } | Self::AllDifferent { columns, .. } => {
                 columns.iter().map(String::as_str).collect()
             }
@@ -68,7 +68,6 @@ impl RecordCheck {
                 Some(cell) => rule.judge(&cell),
                 None => Met::NoColumn,
             },
-            Self::PairEqual { a, b, ignore } => across(record, &[a, b], *ignore, all_equal),
             Self::PairGreater { a, b, or_equal, ignore } => across(record, &[a, b], *ignore, |cells| {
                 cells[0].compare_cells(&cells[1]).is_some_and(|order| order.is_gt() || (*or_equal && order.is_eq()))
             }),
@@ -119,15 +118,11 @@ fn across<C: AsRef<str>>(
 impl ColumnRule {
     /// Judges one value.
     pub fn judge(&self, cell: &Cell<'_>) -> Met {
-        match self {
-            Self::Null => return cell.is_null().into(),
-            Self::NotNull => return (!cell.is_null()).into(),
-            _ if cell.is_null() => return Met::Missing,
-            _ => {}
-        }
         let text = || cell.text().unwrap_or_default();
         let met = match self {
-            Self::Null | Self::NotNull => cell.is_null() == matches!(self, Self::Null),
+            Self::Null => cell.is_null(),
+            Self::NotNull => !cell.is_null(),
+            _ if cell.is_null() => return Met::Missing,
             Self::Between(bounds) => bounds.contain(|bound| cell.compare(bound)).unwrap_or(false),
             Self::InSet(values) => values.iter().any(|value| same_value(cell, value)),
             Self::NotInSet(values) => !values.iter().any(|value| same_value(cell, value)),

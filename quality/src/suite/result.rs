@@ -1,9 +1,10 @@
 //! Results in the form of Great Expectations' own result JSON (`result_format` SUMMARY).
 
 use super::{
-    Cell, Check, ColumnRule, Expectation, Met, Record, RecordCheck, Suite, Unsupported, check::Rule, severity_name,
+    Cell, Check, ColumnRule, Condition, Expectation, Met, Record, RecordCheck, Suite, Unsupported, check::Rule,
+    severity_name,
 };
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 /// Unexpected values that a result shows at most; it counts them all.
@@ -94,23 +95,35 @@ impl Tally {
         let about_nulls =
             matches!(self.check, RecordCheck::Column { rule: ColumnRule::Null | ColumnRule::NotNull, .. });
         let nonmissing = self.elements - self.missing;
-        let met = Decimal::from(nonmissing - self.unexpected);
-        let success = nonmissing == 0 || met >= self.mostly * Decimal::from(nonmissing);
-        let mut result = Map::new();
-        result.insert("element_count".into(), self.elements.into());
-        result.insert("unexpected_count".into(), self.unexpected.into());
-        result.insert("unexpected_percent".into(), percent(self.unexpected, nonmissing));
-        result.insert("partial_unexpected_list".into(), self.partial.clone().into());
+        let success = is_mostly_met(nonmissing, self.unexpected, self.mostly);
+        let missing = (!about_nulls).then_some(self.missing);
+        let mut result = tallied(self.elements, missing, self.unexpected, &self.partial);
         result.insert("partial_unexpected_index_list".into(), self.partial_keys.clone().into());
         result.insert("partial_unexpected_counts".into(), counts(&self.partial));
-        if !about_nulls {
-            result.insert("missing_count".into(), self.missing.into());
-            result.insert("missing_percent".into(), percent(self.missing, self.elements));
-            result.insert("unexpected_percent_total".into(), percent(self.unexpected, self.elements));
-            result.insert("unexpected_percent_nonmissing".into(), percent(self.unexpected, nonmissing));
-        }
         ExpectationResult { expectation, success, result, exception: None }
     }
+}
+
+/// Whether enough of `all` is left when `unexpected` is taken away; of nothing, everything is.
+pub(super) fn is_mostly_met(all: u64, unexpected: u64, mostly: Decimal) -> bool {
+    Decimal::from(all.saturating_sub(unexpected)) >= mostly * Decimal::from(all)
+}
+
+/// The counts of a result. `missing`: the nulls, for a check that does not speak of them.
+pub(super) fn tallied(elements: u64, missing: Option<u64>, unexpected: u64, examples: &[Value]) -> Map<String, Value> {
+    let nonmissing = elements.saturating_sub(missing.unwrap_or(0));
+    let mut result = Map::new();
+    result.insert("element_count".into(), elements.into());
+    result.insert("unexpected_count".into(), unexpected.into());
+    result.insert("unexpected_percent".into(), percent(unexpected, nonmissing));
+    result.insert("partial_unexpected_list".into(), examples.into());
+    if let Some(missing) = missing {
+        result.insert("missing_count".into(), missing.into());
+        result.insert("missing_percent".into(), percent(missing, elements));
+        result.insert("unexpected_percent_total".into(), percent(unexpected, elements));
+        result.insert("unexpected_percent_nonmissing".into(), percent(unexpected, nonmissing));
+    }
+    result
 }
 
 /// Part of a whole in percent; null for no part of nothing.
@@ -212,7 +225,7 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 enum State {
-    Records { tally: Tally, check: Check },
+    Records { tally: Tally, condition: Option<Condition> },
     Table(Check),
     Refused(Unsupported),
 }
@@ -222,12 +235,10 @@ impl Evaluation {
         let entries = suite.expectations.iter().map(|expectation| {
             let state = match expectation.compile() {
                 Err(reason) => State::Refused(reason),
-                Ok(check) => match &check.rule {
-                    Rule::Records { check: records, mostly } => {
-                        State::Records { tally: Tally::new(records.clone(), *mostly), check }
-                    }
-                    Rule::Table(_) => State::Table(check),
-                },
+                Ok(Check { rule: Rule::Records { check, mostly }, condition, .. }) => {
+                    State::Records { tally: Tally::new(check, mostly), condition }
+                }
+                Ok(check) => State::Table(check),
             };
             Entry { expectation: expectation.clone(), state }
         });
@@ -237,8 +248,8 @@ impl Evaluation {
     /// Takes one record.
     pub fn add(&mut self, record: &impl Record, key: i64) {
         for entry in &mut self.entries {
-            if let State::Records { tally, check } = &mut entry.state
-                && check.condition.as_ref().is_none_or(|condition| condition.holds(record))
+            if let State::Records { tally, condition } = &mut entry.state
+                && condition.as_ref().is_none_or(|condition| condition.holds(record))
             {
                 tally.add(record, key);
             }
@@ -271,14 +282,4 @@ impl Evaluation {
         };
         self.entries.into_iter().enumerate().map(finish).collect()
     }
-}
-
-/// A number as JSON shows it: as Great Expectations does, a double.
-pub(super) fn number(value: Decimal) -> Value {
-    if value.fract().is_zero()
-        && let Some(whole) = value.to_i64()
-    {
-        return whole.into();
-    }
-    value.to_f64().map_or(Value::Null, Value::from)
 }

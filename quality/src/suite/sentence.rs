@@ -14,10 +14,7 @@ impl Display for Check {
         }
         match &self.rule {
             Rule::Table(check) => write!(f, "{check}."),
-            Rule::Records { check, mostly } if *mostly == Decimal::ONE => write!(f, "{check}."),
-            Rule::Records { check, mostly } => {
-                write!(f, "{check}, in at least {} % of the rows.", (mostly * Decimal::ONE_HUNDRED).normalize())
-            }
+            Rule::Records { check, mostly } => write!(f, "{check}{}.", Mostly(*mostly)),
         }
     }
 }
@@ -63,12 +60,14 @@ impl Display for RecordCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Column { column, rule } => write!(f, "{column} {rule}"),
-            Self::PairEqual { a, b, .. } => write!(f, "{a} equals {b}"),
             Self::PairGreater { a, b, or_equal: false, .. } => write!(f, "{a} is above {b}"),
             Self::PairGreater { a, b, or_equal: true, .. } => write!(f, "{a} is at least {b}"),
             Self::PairInSet { a, b, pairs, .. } => write!(f, "({a}, {b}) is one of {} pairs", pairs.len()),
             Self::SumEquals { columns, total, .. } => write!(f, "{} add up to {total}", columns.join(", ")),
-            Self::AllEqual { columns, .. } => write!(f, "{} are equal", columns.join(", ")),
+            Self::AllEqual { columns, .. } => match columns.as_slice() {
+                [a, b] => write!(f, "{a} equals {b}"),
+                columns => write!(f, "{} are equal", columns.join(", ")),
+            },
             Self::AllDifferent { columns, .. } => write!(f, "{} differ from each other", columns.join(", ")),
         }
     }
@@ -132,11 +131,7 @@ impl Display for TableCheck {
                 write!(f, "The most common value of {column} is one of {}", List(values))
             }
             Self::Unique { columns, mostly } => {
-                write!(f, "No two rows have the same {}", columns.join(", "))?;
-                if *mostly < Decimal::ONE {
-                    write!(f, ", in at least {} % of the rows", (mostly * Decimal::ONE_HUNDRED).normalize())?;
-                }
-                Ok(())
+                write!(f, "No two rows have the same {}{}", columns.join(", "), Mostly(*mostly))
             }
         }
     }
@@ -171,6 +166,18 @@ impl<T: Bound> Display for Bounds<T> {
             (None, Some(max)) => write!(f, "{most} {}", max.shown()),
             (None, None) => f.write_str("anything"),
         }
+    }
+}
+
+/// How much of the rows, where it is not all of them.
+struct Mostly(Decimal);
+
+impl Display for Mostly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == Decimal::ONE {
+            return Ok(());
+        }
+        write!(f, ", in at least {} % of the rows", (self.0 * Decimal::ONE_HUNDRED).normalize())
     }
 }
 

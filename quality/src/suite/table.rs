@@ -1,7 +1,11 @@
 //! Checks of the table as a whole: what must be observed, and what the observation means. Who observes is another's
 //! business.
 
-use super::{Aggregate, Bounds, ColumnType, SetRule, TableCheck, result, value::decimal};
+use super::{
+    Bounds, ColumnType, PARTIAL, SetRule, TableCheck,
+    result::{is_mostly_met, tallied},
+    value::{decimal, instant, number_json},
+};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
@@ -56,19 +60,14 @@ impl TableCheck {
                 let (_, column_type, own_name) = found.ok_or_else(|| format!("there is no such column: {column}"))?;
                 (column_type.satisfies(*expected), shown(own_name.clone().into()))
             }
-            (Self::Aggregate { bounds, aggregate, .. }, Observed::Value(value)) => {
-                // Great Expectations: nothing to aggregate meets no bounds.
-                let counts = matches!(
-                    aggregate,
-                    Aggregate::UniqueCount | Aggregate::NonNullProportion | Aggregate::UniqueProportion
-                );
-                let met = if value.is_null() && !counts { false } else { within(bounds, value) };
-                (met, shown(value.clone()))
+            (Self::Aggregate { bounds, .. }, Observed::Value(value)) => {
+                // Nothing to aggregate is null, which meets no bounds.
+                (within(bounds, value), shown(value.clone()))
             }
             (Self::Quantiles { quantiles, .. }, Observed::Values(values)) if quantiles.len() == values.len() => {
                 let each: Vec<bool> =
                     quantiles.iter().zip(values).map(|((_, bounds), value)| within(bounds, value)).collect();
-                let numbers: Vec<Value> = quantiles.iter().map(|(quantile, _)| result::number(*quantile)).collect();
+                let numbers: Vec<Value> = quantiles.iter().map(|(quantile, _)| number_json(*quantile)).collect();
                 let mut result = shown(json!({"quantiles": numbers, "values": values}));
                 result.insert("details".into(), json!({"success_details": each}));
                 (each.iter().all(|met| *met), result)
@@ -84,23 +83,8 @@ impl TableCheck {
             }
             (Self::Unique { mostly, .. }, Observed::Repeated { elements, missing, repeated, examples }) => {
                 let nonmissing = elements.saturating_sub(*missing);
-                let met = Decimal::from(nonmissing.saturating_sub(*repeated)) >= mostly * Decimal::from(nonmissing);
-                let percent = |whole: u64| {
-                    if whole == 0 { Value::Null } else { (*repeated as f64 / whole as f64 * 100.0).into() }
-                };
-                let result = json!({
-                    "element_count": elements,
-                    "missing_count": missing,
-                    "unexpected_count": repeated,
-                    "unexpected_percent": percent(nonmissing),
-                    "unexpected_percent_total": percent(*elements),
-                    "unexpected_percent_nonmissing": percent(nonmissing),
-                    "partial_unexpected_list": examples,
-                });
-                match result {
-                    Value::Object(result) => (met, result),
-                    _ => (met, Map::new()),
-                }
+                let met = is_mostly_met(nonmissing, *repeated, *mostly);
+                (met, tallied(*elements, Some(*missing), *repeated, examples))
             }
             (check, observed) => return Err(format!("{observed:?} does not answer: {check}")),
         };
@@ -120,7 +104,7 @@ fn holds(bounds: &Bounds<Decimal>, count: u64) -> bool {
 fn order(left: &Value, right: &Value) -> Option<Ordering> {
     match (decimal(left), decimal(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
-        _ => match (super::value::instant(left), super::value::instant(right)) {
+        _ => match (instant(left), instant(right)) {
             (Some(left), Some(right)) => Some(left.cmp(&right)),
             _ => Some(left.as_str()?.cmp(right.as_str()?)),
         },
@@ -144,11 +128,10 @@ fn distinct(expected: &[Value], rule: SetRule, found: &[(Value, u64)]) -> (bool,
         SetRule::Containing => !missing,
         SetRule::Equal => unexpected.is_empty() && !missing,
     };
-    let mut result = shown(found.iter().take(result::PARTIAL).map(|(value, _)| value.clone()).collect());
+    let mut result = shown(found.iter().take(PARTIAL).map(|(value, _)| value.clone()).collect());
     if rule != SetRule::Containing {
         result.insert("unexpected_count".into(), unexpected.len().into());
-        result
-            .insert("partial_unexpected_list".into(), unexpected.into_iter().take(result::PARTIAL).cloned().collect());
+        result.insert("partial_unexpected_list".into(), unexpected.into_iter().take(PARTIAL).cloned().collect());
     }
     (met, result)
 }

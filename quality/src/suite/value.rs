@@ -131,7 +131,8 @@ impl<'r> Cell<'r> {
     }
 }
 
-fn number_json(number: Decimal) -> Value {
+/// A number as JSON shows it: a double, or its digits as text where a double would not keep them.
+pub(super) fn number_json(number: Decimal) -> Value {
     let text = number.normalize().to_string();
     match text.parse::<f64>() {
         Ok(double) if double.to_string() == text => {

@@ -3,6 +3,7 @@
 mod alert;
 mod checked;
 mod control;
+mod kafka;
 mod limits;
 mod policy;
 mod quarantine;
@@ -13,6 +14,7 @@ mod verify;
 pub use alert::{AlertArgs, AlertConfig};
 pub use checked::{Checked, Mistakes};
 pub use control::{ControlArgs, ControlToken, PipelineArgs, PipelineCommand, Target, TargetArgs};
+pub use kafka::KafkaArgs;
 pub use limits::LimitArgs;
 pub use policy::PolicyArgs;
 pub use quarantine::{
@@ -31,7 +33,6 @@ use crate::{
     telemetry::LogFormat,
 };
 use clap::{Args, Parser, Subcommand};
-use secrecy::ExposeSecret;
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Turns a database of stock bars into a live, trustworthy dashboard.
@@ -157,23 +158,12 @@ pub struct ServeArgs {
     /// Connections to Postgres for readers, 1 to 1000; each partition's writer has one more.
     #[arg(long, env = "STOCKSTREAM_DATABASE_CONNECTIONS", default_value = "16")]
     database_connections: Checked<Pool>,
-    /// Kafka bootstrap servers, host:port, separated by commas.
-    #[arg(long, env = "KAFKA_BROKERS")]
-    brokers: Option<Checked<Brokers>>,
-    /// Topic with Debezium's change events; may repeat, or be separated by commas.
-    #[arg(long = "topic", env = "KAFKA_TOPICS", value_delimiter = ',')]
-    topics: Vec<Checked<Topic>>,
-    /// Consumer group under which offsets are reported for lag tools; the offsets that count are in Postgres.
-    #[arg(long, env = "KAFKA_GROUP", default_value = "stockstream")]
-    group: String,
+    #[command(flatten)]
+    kafka: KafkaArgs,
     /// Which partitions this instance consumes: all of them (static, for one instance), or those that the consumer group
     /// gives it (group, for several instances that share the work and take over from each other).
     #[arg(long, env = "STOCKSTREAM_ASSIGNMENT", value_enum, default_value = "static")]
     assignment: Assignment,
-    /// Any librdkafka property as key=value (security.protocol=…, sasl.password=…); may repeat, or be separated by
-    /// semicolons.
-    #[arg(long = "kafka-property", env = "KAFKA_PROPERTIES", value_delimiter = ';', hide_env_values = true)]
-    kafka_properties: Vec<Checked<KafkaProperty>>,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -281,34 +271,15 @@ impl ServeArgs {
         let web = self.web.check(&mut mistakes);
         let database_url = mistakes.require("--database-url", "DATABASE_URL", self.database_url);
         let connections = mistakes.check("--database-connections", self.database_connections);
-        let brokers = mistakes.require("--brokers", "KAFKA_BROKERS", self.brokers);
-        let topics: Vec<_> = self.topics.into_iter().map(|topic| mistakes.check("--topic", topic)).collect();
-        if topics.is_empty() {
-            mistakes.add("--topic", "missing; give at least one, or set KAFKA_TOPICS".into());
-        }
-        let properties: Vec<_> = self
-            .kafka_properties
-            .into_iter()
-            .filter_map(|property| mistakes.check("--kafka-property", property))
-            .map(|property| (property.key, property.value.expose_secret().to_owned()))
-            .collect();
+        let consumer = self.kafka.check(self.assignment, &mut mistakes);
         let policy = self.policy.check(&mut mistakes);
-        if let Err(reason) = value::check_properties(&properties) {
-            mistakes.add("--kafka-property", reason);
-        }
         let config = (|| {
             Some(ServeConfig {
                 policy: policy?,
                 web: web?,
                 database_url: database_url?,
                 database_connections: connections?.0,
-                consumer: ConsumerConfig {
-                    brokers: brokers?.0,
-                    topics: topics.into_iter().flatten().map(|topic| topic.0).collect(),
-                    group: self.group,
-                    assignment: self.assignment,
-                    properties,
-                },
+                consumer: consumer?,
             })
         })();
         mistakes.or(config)
