@@ -16,6 +16,8 @@ BIN=${CARGO_TARGET_DIR:-target}/$directory
 say "building ($PROFILE)"
 cargo build -q --profile "$PROFILE" -p server --no-default-features --bin stockstream --example soak_sockets
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/stockstream-soak-XXXXXX")
+# As root, PostgreSQL runs as another user, who must get through.
+chmod 711 "$scratch"
 server=
 finish() {
   if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" || true; fi

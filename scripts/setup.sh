@@ -7,6 +7,7 @@
 #   scripts/setup.sh bench     the stack, and Debezium's JDBC sink to measure against
 #   scripts/setup.sh lint      cargo-deny, shellcheck, hadolint, docker-compose
 #   scripts/setup.sh contract  PostgreSQL, and Schemathesis in an environment of its own
+#   scripts/setup.sh oracle    PostgreSQL, and Great Expectations in an environment of its own
 #
 # Order of preference for each tool: what is installed, its normal channel, Debian's package.
 # Choices are written to .tools/env, which every recipe of the Makefile sources. Safe to repeat; what it downloads
@@ -153,21 +154,32 @@ setup_lint() {
   fi
 }
 
+python_environment() { # DIRECTORY VERSION NAME PACKAGES... : an environment of its own, from PyPI
+  local directory=$TOOLS/$1 version=$2 name=$3
+  shift 3
+  if [ "$(cat "$directory/version" 2>/dev/null)" = "$version" ]; then return; fi
+  python3 -c 'import ensurepip' 2>/dev/null || apt_get python3-venv
+  say "$name $version (from PyPI)"
+  rm -rf "$directory"
+  python3 -m venv "$directory"
+  "$directory/bin/python" -m pip install -q --disable-pip-version-check "$@"
+  echo "$version" > "$directory/version"
+}
+
 setup_contract() {
   local want=4.32.5
-  if [ -x "$TOOLS/contract/bin/schemathesis" ] && [ "$(cat "$TOOLS/contract/version" 2>/dev/null)" = $want ]; then return; fi
-  python3 -c 'import ensurepip' 2>/dev/null || apt_get python3-venv
-  say "Schemathesis $want (from PyPI)"
-  rm -rf "$TOOLS/contract"
-  python3 -m venv "$TOOLS/contract"
-  "$TOOLS/contract/bin/python" -m pip install -q --disable-pip-version-check "schemathesis==$want"
-  echo $want > "$TOOLS/contract/version"
+  python_environment contract $want Schemathesis "schemathesis==$want"
+}
+
+setup_oracle() {
+  local want=1.24.0
+  python_environment oracle $want "Great Expectations" "great_expectations==$want" sqlalchemy psycopg2-binary
 }
 
 PART=${1:-build}
 case $PART in
-  build | test | stack | bench | lint | contract) ;;
-  *) die "unknown part: $PART (build, test, stack, bench, lint, contract)" ;;
+  build | test | stack | bench | lint | contract | oracle) ;;
+  *) die "unknown part: $PART (build, test, stack, bench, lint, contract, oracle)" ;;
 esac
 # Ours before the system's: wasm-bindgen must equal the crate's version.
 # Servers of the system last: Debian leaves their directory out of a normal user's path.
@@ -181,6 +193,7 @@ case $PART in
   bench) setup_stack bench ;;
   lint) setup_lint ;;
   contract) setup_postgres; setup_contract ;;
+  oracle) setup_postgres; setup_oracle ;;
 esac
 
 {

@@ -5,8 +5,8 @@ use market::StockRow;
 use quality::{
     Severity,
     suite::{
-        Cell, ColumnType, Condition, Dialect, Evaluation, KNOWN, Met, Observed, Record, Rule, Suite, SuiteError,
-        TableCheck, Unsupported, ValidationResult, lint,
+        Cell, Column, ColumnType, Condition, Dialect, Evaluation, KNOWN, Met, Observed, Record, Rule, Suite,
+        SuiteError, TableCheck, Unsupported, ValidationResult, lint,
     },
 };
 use rust_decimal::dec;
@@ -324,7 +324,7 @@ fn a_suite_over_rows_gives_the_results_of_great_expectations() {
     .unwrap();
     let mut evaluation = Evaluation::new(&suite);
     for (record_id, volume) in [(0, Some(1)), (1, Some(2)), (2, None), (3, Some(40))] {
-        evaluation.add(&StockRow { record_id, volume, ..StockRow::default() }, record_id);
+        evaluation.add(&StockRow { record_id, volume, ..StockRow::default() }, Some(record_id));
     }
     let tables: Vec<_> = evaluation.tables().map(|(index, check)| (index, check.rule.clone())).collect();
     let [(5, Rule::Table(count))] = tables.as_slice() else { panic!("one check of the table") };
@@ -367,6 +367,10 @@ fn no_rows_meet_what_is_expected_of_rows_but_not_what_is_expected_of_the_table()
     assert_eq!(success, [false, true, true, true, true, true]);
 }
 
+fn column(name: &str, column_type: ColumnType, own_name: &str) -> Column {
+    Column { name: name.into(), column_type, own_name: own_name.into() }
+}
+
 #[test]
 fn observations_of_a_table_are_judged() {
     let judge = |kind: &str, kwargs: Value, observed: Observed| match one(kind, kwargs).compile().unwrap().rule {
@@ -375,8 +379,8 @@ fn observations_of_a_table_are_judged() {
     };
     let columns = || {
         Observed::Columns(vec![
-            ("time".into(), ColumnType::Instant, "timestamptz".into()),
-            ("open".into(), ColumnType::Decimal, "numeric".into()),
+            column("time", ColumnType::Instant, "timestamptz"),
+            column("open", ColumnType::Decimal, "numeric"),
         ])
     };
     let distinct = || Observed::Distinct(vec![("AMZN".into(), 3), ("AAPL".into(), 3)]);

@@ -18,4 +18,5 @@ pub mod pipeline;
 pub mod source;
 pub mod store;
 pub mod telemetry;
+pub mod validate;
 pub mod verify;

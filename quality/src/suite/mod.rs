@@ -13,6 +13,7 @@ mod lint;
 mod record;
 mod result;
 mod sentence;
+pub mod sql;
 mod table;
 mod value;
 
@@ -22,6 +23,7 @@ pub use condition::{Comparison, Condition};
 pub use lint::{Finding, lint};
 pub use record::{Met, Record};
 pub use result::{Evaluation, ExpectationResult, PARTIAL, Tally, ValidationResult};
+pub use sql::Column;
 pub use table::Observed;
 pub use value::{Cell, ColumnType, same_value};
 

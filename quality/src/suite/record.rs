@@ -61,6 +61,11 @@ impl RecordCheck {
         }
     }
 
+    /// Whether results show the value by itself, and not the values of several columns together.
+    pub const fn is_of_one_column(&self) -> bool {
+        matches!(self, Self::Column { .. })
+    }
+
     /// Judges one record.
     pub fn judge(&self, record: &impl Record) -> Met {
         match self {

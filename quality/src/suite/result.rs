@@ -40,8 +40,8 @@ pub struct Tally {
     unexpected: u64,
     partial: Vec<Value>,
     partial_keys: Vec<i64>,
-    /// A column that does not exist.
-    no_column: bool,
+    /// A column that it needs and that does not exist.
+    no_column: Option<String>,
 }
 
 impl Tally {
@@ -54,23 +54,42 @@ impl Tally {
             unexpected: 0,
             partial: Vec::new(),
             partial_keys: Vec::new(),
-            no_column: false,
+            no_column: None,
         }
     }
 
-    /// Takes one record; `key` is its primary key, for `partial_unexpected_index_list`.
-    pub fn add(&mut self, record: &impl Record, key: i64) -> Met {
+    /// The same as after so many records, which somebody else has counted. `examples`: unexpected values with their
+    /// primary keys, the first [`PARTIAL`] of them.
+    #[must_use]
+    pub fn counted(
+        mut self,
+        elements: u64,
+        missing: u64,
+        unexpected: u64,
+        examples: Vec<(Value, Option<i64>)>,
+    ) -> Self {
+        (self.elements, self.missing, self.unexpected) = (elements, missing, unexpected);
+        self.partial_keys = examples.iter().filter_map(|(_, key)| *key).collect();
+        self.partial = examples.into_iter().map(|(value, _)| value).collect();
+        self
+    }
+
+    /// Takes one record; `key` is its primary key, if it has one, for `partial_unexpected_index_list`.
+    pub fn add(&mut self, record: &impl Record, key: Option<i64>) -> Met {
         let met = self.check.judge(record);
         self.elements += 1;
         match met {
             Met::Yes => {}
             Met::Missing => self.missing += 1,
-            Met::NoColumn => self.no_column = true,
+            Met::NoColumn => {
+                let columns = self.check.columns();
+                self.no_column = columns.into_iter().find(|column| record.cell(column).is_none()).map(str::to_owned);
+            }
             Met::No => {
                 self.unexpected += 1;
                 if self.partial.len() < PARTIAL {
                     self.partial.push(self.value(record));
-                    self.partial_keys.push(key);
+                    self.partial_keys.extend(key);
                 }
             }
         }
@@ -78,18 +97,15 @@ impl Tally {
     }
 
     fn value(&self, record: &impl Record) -> Value {
-        let json = |column: &str| record.cell(column).as_ref().map_or(Value::Null, Cell::json);
-        match &self.check {
-            RecordCheck::Column { column, .. } => json(column),
-            check => check.columns().into_iter().map(json).collect(),
-        }
+        let mut values =
+            self.check.columns().into_iter().map(|column| record.cell(column).as_ref().map_or(Value::Null, Cell::json));
+        if self.check.is_of_one_column() { values.next().unwrap_or_default() } else { values.collect() }
     }
 
     /// The result of the records so far. No record at all meets every expectation about records, as in Great Expectations.
     pub fn finish(&self, expectation: Expectation) -> ExpectationResult {
-        if self.no_column {
-            let columns = self.check.columns().join(", ");
-            return expectation.failed(format!("there is no such column: {columns}"));
+        if let Some(column) = &self.no_column {
+            return expectation.failed(format!("there is no such column: {column}"));
         }
         // These two speak of nulls, so that nothing is missing to them.
         let about_nulls =
@@ -144,7 +160,30 @@ fn counts(values: &[Value]) -> Value {
     counts.into_iter().map(|(value, count)| json!({"value": value, "count": count})).collect()
 }
 
+/// Unexpected values that a line for people shows.
+const FEW: usize = 3;
+/// Characters of a value that a line for people shows.
+const SHORT: usize = 160;
+
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(SHORT).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
 impl Expectation {
+    /// What it expects, as a sentence; its name when it cannot be run here.
+    pub fn sentence(&self) -> String {
+        self.compile().map_or_else(|_| self.kind.clone(), |check| check.to_string())
+    }
+
+    /// `critical`, `warning` or `info`.
+    pub fn severity_name(&self) -> &'static str {
+        severity_name(self.severity)
+    }
+
     /// The result of an expectation that could not be evaluated.
     pub fn failed(self, reason: String) -> ExpectationResult {
         ExpectationResult { expectation: self, success: false, result: Map::new(), exception: Some(reason) }
@@ -157,6 +196,29 @@ impl Expectation {
 }
 
 impl ExpectationResult {
+    /// What was found, in a line for people; `None` when there is nothing to tell.
+    pub fn found(&self) -> Option<String> {
+        if let Some(exception) = &self.exception {
+            return Some(exception.clone());
+        }
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if let Some(observed) = self.result.get("observed_value") {
+            return Some(format!("observed {}", shorten(&shown(observed))));
+        }
+        let count = |name: &str| self.result.get(name).and_then(Value::as_u64);
+        let (elements, unexpected) = (count("element_count")?, count("unexpected_count")?);
+        let percent = self.result.get("unexpected_percent").and_then(Value::as_f64).unwrap_or(0.0);
+        let mut text = format!("{unexpected} of {elements} unexpected ({percent:.2} %)");
+        let examples = self.result.get("partial_unexpected_list").and_then(Value::as_array);
+        let mut examples: Vec<String> = examples.into_iter().flatten().map(shown).collect();
+        examples.dedup();
+        examples.truncate(FEW);
+        if !examples.is_empty() {
+            text = format!("{text}: {}", shorten(&examples.join(", ")));
+        }
+        Some(text)
+    }
+
     /// Great Expectations' form.
     pub fn to_json(&self) -> Value {
         let Expectation { kind, kwargs, severity, meta, .. } = &self.expectation;
@@ -246,7 +308,7 @@ impl Evaluation {
     }
 
     /// Takes one record.
-    pub fn add(&mut self, record: &impl Record, key: i64) {
+    pub fn add(&mut self, record: &impl Record, key: Option<i64>) {
         for entry in &mut self.entries {
             if let State::Records { tally, condition } = &mut entry.state
                 && condition.as_ref().is_none_or(|condition| condition.holds(record))

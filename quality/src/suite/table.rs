@@ -2,7 +2,7 @@
 //! business.
 
 use super::{
-    Bounds, ColumnType, PARTIAL, SetRule, TableCheck,
+    Bounds, Column, PARTIAL, SetRule, TableCheck,
     result::{is_mostly_met, tallied},
     value::{decimal, instant, number_json},
 };
@@ -15,8 +15,8 @@ use std::cmp::Ordering;
 pub enum Observed {
     /// A count of rows, of the table and, where it is asked for, of the other one.
     Rows { here: u64, there: Option<u64> },
-    /// The table's columns in order, with the database's own name of the type.
-    Columns(Vec<(String, ColumnType, String)>),
+    /// The table's columns, in order.
+    Columns(Vec<Column>),
     /// An aggregate; null when there is nothing to aggregate.
     Value(Value),
     /// One value per quantile.
@@ -42,23 +42,23 @@ impl TableCheck {
                 (holds(bounds, columns.len() as u64), shown(columns.len().into()))
             }
             (Self::Columns(expected), Observed::Columns(columns)) => {
-                let names: Vec<&String> = columns.iter().map(|(name, ..)| name).collect();
+                let names: Vec<&String> = columns.iter().map(|column| &column.name).collect();
                 (expected.iter().eq(names.iter().copied()), shown(json!(names)))
             }
             (Self::ColumnSet { columns: expected, exact }, Observed::Columns(columns)) => {
-                let there = |name: &String| columns.iter().any(|(found, ..)| found == name);
-                let surplus = columns.iter().any(|(found, ..)| !expected.contains(found));
-                let names: Vec<&String> = columns.iter().map(|(name, ..)| name).collect();
+                let there = |name: &String| columns.iter().any(|found| found.name == *name);
+                let surplus = columns.iter().any(|found| !expected.contains(&found.name));
+                let names: Vec<&String> = columns.iter().map(|column| &column.name).collect();
                 (expected.iter().all(there) && !(*exact && surplus), shown(json!(names)))
             }
             (Self::ColumnExists { column, index }, Observed::Columns(columns)) => {
-                let place = columns.iter().position(|(name, ..)| name == column).map(|place| place as u64);
+                let place = columns.iter().position(|found| found.name == *column).map(|place| place as u64);
                 (place.is_some() && index.is_none_or(|index| place == Some(index)), Map::new())
             }
             (Self::ColumnHasType { column, expected, .. }, Observed::Columns(columns)) => {
-                let found = columns.iter().find(|(name, ..)| name == column);
-                let (_, column_type, own_name) = found.ok_or_else(|| format!("there is no such column: {column}"))?;
-                (column_type.satisfies(*expected), shown(own_name.clone().into()))
+                let found = columns.iter().find(|found| found.name == *column);
+                let found = found.ok_or_else(|| format!("there is no such column: {column}"))?;
+                (found.column_type.satisfies(*expected), shown(found.own_name.clone().into()))
             }
             (Self::Aggregate { bounds, .. }, Observed::Value(value)) => {
                 // Nothing to aggregate is null, which meets no bounds.

@@ -7,6 +7,7 @@ mod pipeline;
 mod quarantine;
 mod serve;
 mod suite;
+mod validate;
 mod verify;
 
 use crate::{
@@ -94,6 +95,12 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Verify(args) => {
             let config = args.check()?;
             if !block_on(log, |stop| verify::run(config, stop)).map_err(Failure::Unasked)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Validate(args) => {
+            let config = args.check()?;
+            if !block_on(log, |_| validate::run(config)).map_err(Failure::Unasked)? {
                 return Ok(ExitCode::FAILURE);
             }
         }

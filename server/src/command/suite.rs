@@ -1,6 +1,6 @@
 //! `stockstream suite lint|migrate`: what an expectation suite really checks, and the same suite in today's dialect.
 
-use crate::config::{SuiteArgs, SuiteCommand};
+use crate::config::SuiteCommand;
 use anyhow::Context;
 use quality::suite::{Suite, lint};
 use std::{
@@ -16,19 +16,22 @@ const COLUMNS: [&str; 9] = ["record_id", "time", "open", "high", "low", "close",
 /// The text to print, and whether the suite is without findings.
 pub fn run(command: &SuiteCommand) -> anyhow::Result<(String, bool)> {
     match command {
-        SuiteCommand::Lint(args) => explain(&read(args)?),
-        SuiteCommand::Migrate(args) => Ok((serde_json::to_string_pretty(&read(args)?.migrate().to_json())?, true)),
+        SuiteCommand::Lint(args) => explain(&read(&args.file)?),
+        SuiteCommand::Migrate(args) => {
+            Ok((serde_json::to_string_pretty(&read(&args.file)?.migrate().to_json())?, true))
+        }
     }
 }
 
-fn read(args: &SuiteArgs) -> anyhow::Result<Suite> {
-    let name = args.file.display();
-    let json = if args.file == Path::new("-") {
+/// Reads a suite from a file, or from standard input for `-`.
+pub fn read(file: &Path) -> anyhow::Result<Suite> {
+    let name = file.display();
+    let json = if file == Path::new("-") {
         let mut json = Vec::new();
         io::stdin().read_to_end(&mut json).context("cannot read standard input")?;
         json
     } else {
-        fs::read(&args.file).with_context(|| format!("cannot read {name}"))?
+        fs::read(file).with_context(|| format!("cannot read {name}"))?
     };
     Suite::parse(&json).with_context(|| format!("{name} is no suite"))
 }

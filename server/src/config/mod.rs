@@ -8,6 +8,7 @@ mod limits;
 mod policy;
 mod quarantine;
 mod sockets;
+mod validate;
 mod value;
 mod verify;
 
@@ -22,6 +23,7 @@ pub use quarantine::{
     StoreArgs,
 };
 pub use sockets::SocketArgs;
+pub use validate::{ValidateArgs, ValidateConfig};
 pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, SymbolFile, Topic};
 pub use verify::{VerifyArgs, VerifyConfig};
 
@@ -68,6 +70,9 @@ pub enum Command {
     /// ghost rows, refused records, counters. Works beside a running server, changes nothing, and needs about 200 bytes of
     /// memory per key. Exit code 0: everything agrees; 1: it does not; 2: could not run.
     Verify(VerifyArgs),
+    /// Runs expectation suites of Great Expectations, of either dialect, against a table, in one scan where one is enough.
+    /// Changes nothing. Exit code 0: every expectation is met; 1: not every one; 2: could not run.
+    Validate(ValidateArgs),
     /// Looks at an expectation suite of Great Expectations, of either dialect.
     #[command(subcommand)]
     Suite(SuiteCommand),

@@ -14,7 +14,10 @@ use std::{
 };
 use tokio::{net::TcpStream, process::Command};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_stockstream");
+/// What cargo built for this test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_stockstream");
+/// The same in the run's directory.
+pub const PROGRAM: &str = "stockstream";
 /// How long an orderly end may take.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
@@ -52,7 +55,7 @@ impl Slot {
     /// # Errors
     /// The program cannot be started.
     pub fn start(&mut self, failpoint: Option<&str>) -> anyhow::Result<Instant> {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(self.directory.join(PROGRAM));
         command
             .args(["serve", "--topic", TOPIC, "--listen", &local(self.port).to_string()])
             .args(["--database-url", &Postgres::url(self.postgres.port)])

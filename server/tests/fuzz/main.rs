@@ -206,7 +206,7 @@ fn expectation_suites_are_understood_or_refused() {
         let suite = Suite::parse(input.text())?;
         let findings = lint(&suite, &["record_id", "time", "close", "symbol"]).len();
         let mut evaluation = Evaluation::new(&suite);
-        evaluation.add(&row, row.record_id);
+        evaluation.add(&row, Some(row.record_id));
         let observed = Observed::Rows { here: 1, there: None };
         let tables: Vec<_> = evaluation.tables().map(|(index, check)| (index, check.clone())).collect();
         let results = evaluation.finish(|place| match tables.iter().find(|(index, _)| *index == place) {

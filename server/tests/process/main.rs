@@ -4,6 +4,7 @@
 
 mod alert;
 mod control;
+mod group;
 mod program;
 mod secrets;
 mod upgrade;

@@ -25,7 +25,7 @@ pub const TOPIC: &str = "t.stream_db.stock";
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Asks until the answer is there; a failure names what was waited for.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let asked = async {
         loop {
@@ -47,10 +47,14 @@ pub struct Services {
 
 impl Services {
     pub async fn start() -> Self {
+        Self::with_partitions(1).await
+    }
+
+    pub async fn with_partitions(partitions: i32) -> Self {
         let directory = tempfile::Builder::new().prefix("stockstream-test-").tempdir().unwrap();
         let postgres = Postgres::start(&directory.path().join("data")).await.unwrap();
         let broker = Broker::start().unwrap();
-        broker.create_topic(TOPIC, 1).unwrap();
+        broker.create_topic(TOPIC, partitions).unwrap();
         Self { postgres, broker, _directory: directory }
     }
 
@@ -74,16 +78,21 @@ impl Services {
 
     /// Writes rows with these primary keys to the topic, as flattened records.
     pub async fn produce(&self, record_ids: std::ops::Range<i64>) {
+        self.produce_to(0, record_ids).await;
+    }
+
+    /// The same to a partition, each of which has keys of its own.
+    pub async fn produce_to(&self, partition: i32, record_ids: std::ops::Range<i64>) {
         let producer: FutureProducer =
             ClientConfig::new().set("bootstrap.servers", self.broker.bootstrap()).create().unwrap();
-        for record_id in record_ids {
+        for record_id in record_ids.map(|record_id| i64::from(partition) * 1_000_000 + record_id) {
             let key = format!(r#"{{"record_id":{record_id}}}"#);
             let minute = 30 + record_id % 30;
             let value = format!(
                 r#"{{"record_id":{record_id},"symbol":"AMZN","time":"2024-01-16 10:{minute:02}:00","open":"150.0000",
                 "high":"151.0000","low":"149.0000","close":"150.5000","volume":1000}}"#
             );
-            let record = FutureRecord::to(TOPIC).partition(0).key(&key).payload(&value);
+            let record = FutureRecord::to(TOPIC).partition(partition).key(&key).payload(&value);
             producer.send(record, PATIENCE).await.map_err(|(error, _)| error).unwrap();
         }
     }

@@ -1,0 +1,247 @@
+//! What expectation suites found: runs, and the trend of each expectation.
+
+use super::{ReadError, Store, read::within};
+use chrono::{DateTime, Utc};
+use quality::suite::{ExpectationResult, ValidationResult};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::Row;
+use utoipa::ToSchema;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Why a suite was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Its time had come.
+    Schedule,
+    /// Somebody asked.
+    Demand,
+    /// A window of the stream was over.
+    Window,
+}
+
+impl Cause {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Demand => "demand",
+            Self::Window => "window",
+        }
+    }
+}
+
+/// A run without its results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow, ToSchema)]
+pub struct ValidationRun {
+    pub run_id: i64,
+    pub suite: String,
+    /// The table that was validated, or the stream.
+    pub asset: String,
+    /// `schedule`, `demand` or `window`.
+    #[schema(value_type = Cause)]
+    pub cause: String,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    /// Whether every expectation is met.
+    pub success: bool,
+    /// Expectations, and how many of them are met.
+    pub evaluated: i32,
+    pub met: i32,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    pub suite: Option<String>,
+    /// Only those of which some expectation is not met.
+    pub failed: bool,
+    /// Only runs before this one.
+    pub before: Option<i64>,
+}
+
+/// One run in the trend of an expectation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, sqlx::FromRow, ToSchema)]
+pub struct TrendPoint {
+    pub run_id: i64,
+    pub started_at: DateTime<Utc>,
+    pub success: bool,
+    /// The observed value, where it is a number.
+    pub observed: Option<f64>,
+    /// Unexpected values, in percent of those that are not null.
+    pub unexpected: Option<f64>,
+}
+
+/// What an expectation's trend goes by: a hash of its type and arguments.
+pub fn expectation_hash(kind: &str, kwargs: &Value) -> i64 {
+    xxh3_64(format!("{kind} {kwargs}").as_bytes()).cast_signed()
+}
+
+impl Store {
+    /// Records a run, and answers with its number.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn record_validation(
+        &self,
+        asset: &str,
+        cause: Cause,
+        started_at: DateTime<Utc>,
+        finished_at: DateTime<Utc>,
+        result: &ValidationResult,
+    ) -> Result<i64, sqlx::Error> {
+        let (met, evaluated) = result.met();
+        let mut transaction = self.pool.begin().await?;
+        let run_id: i64 = sqlx::query_scalar(
+            "insert into validation_run (suite, asset, cause, started_at, finished_at, success, evaluated, met, result)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning run_id",
+        )
+        .bind(&result.suite_name)
+        .bind(asset)
+        .bind(cause.as_str())
+        .bind(started_at)
+        .bind(finished_at)
+        .bind(result.success())
+        .bind(i32::try_from(evaluated).unwrap_or(i32::MAX))
+        .bind(i32::try_from(met).unwrap_or(i32::MAX))
+        .bind(without_zero_bytes(result.to_json()))
+        .fetch_one(&mut *transaction)
+        .await?;
+        let each = |result: &ExpectationResult| {
+            let number = |key: &str| result.result.get(key).and_then(Value::as_f64).filter(|number| number.is_finite());
+            let kwargs = Value::Object(result.expectation.kwargs.clone());
+            (
+                expectation_hash(&result.expectation.kind, &kwargs),
+                result.success,
+                number("observed_value"),
+                number("unexpected_percent"),
+            )
+        };
+        let rows: Vec<_> = result.results.iter().map(each).collect();
+        sqlx::query(
+            "insert into validation_expectation (run_id, place, expectation, success, observed, unexpected)
+             select $1, place - 1, expectation, success, observed, unexpected
+             from unnest($2::bigint[], $3::boolean[], $4::double precision[], $5::double precision[]) with ordinality
+                as result (expectation, success, observed, unexpected, place)",
+        )
+        .bind(run_id)
+        .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(run_id)
+    }
+
+    /// Runs, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn validation_runs(&self, filter: &RunFilter, limit: u32) -> Result<Vec<ValidationRun>, ReadError> {
+        within(async {
+            sqlx::query_as(
+                "select run_id, suite, asset, cause, started_at, finished_at, success, evaluated, met from validation_run
+                 where ($1::text is null or suite = $1) and (not $2 or not success) and ($3::bigint is null or run_id < $3)
+                 order by run_id desc limit $4",
+            )
+            .bind(&filter.suite)
+            .bind(filter.failed)
+            .bind(filter.before)
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await
+        })
+        .await
+    }
+
+    /// A run and its results, as Great Expectations writes them.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn validation_run(&self, run_id: i64) -> Result<Option<(ValidationRun, Value)>, ReadError> {
+        within(async {
+            let row = sqlx::query(
+                "select run_id, suite, asset, cause, started_at, finished_at, success, evaluated, met, result
+                 from validation_run where run_id = $1",
+            )
+            .bind(run_id)
+            .fetch_optional(self.readers())
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some((sqlx::FromRow::from_row(&row)?, row.try_get("result")?)))
+        })
+        .await
+    }
+
+    /// The newest run of each suite, by the suite's name.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn validation_suites(&self) -> Result<Vec<ValidationRun>, ReadError> {
+        within(async {
+            sqlx::query_as(
+                "select distinct on (suite) run_id, suite, asset, cause, started_at, finished_at, success, evaluated, met
+                 from validation_run order by suite, run_id desc",
+            )
+            .fetch_all(self.readers())
+            .await
+        })
+        .await
+    }
+
+    /// What became of one expectation in its suite's last runs, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn validation_trend(
+        &self,
+        suite: &str,
+        expectation: i64,
+        limit: u32,
+    ) -> Result<Vec<TrendPoint>, ReadError> {
+        within(async {
+            sqlx::query_as(
+                "select run_id, started_at, result.success, observed, unexpected
+                 from validation_expectation result join validation_run using (run_id)
+                 where expectation = $1 and suite = $2 order by run_id desc limit $3",
+            )
+            .bind(expectation)
+            .bind(suite)
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await
+        })
+        .await
+    }
+
+    /// Forgets runs that began before `before`, but each suite's last one; gives back how many.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn prune_validations(&self, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+        let done = sqlx::query(
+            "delete from validation_run old where started_at < $1
+                and run_id < (select max(run_id) from validation_run newer where newer.suite = old.suite)",
+        )
+        .bind(before)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Postgres keeps no zero byte, in JSON either; a suite may name one.
+fn without_zero_bytes(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains('\0') => text.replace('\0', "\u{fffd}").into(),
+        Value::Array(values) => values.into_iter().map(without_zero_bytes).collect(),
+        Value::Object(object) => object
+            .into_iter()
+            .map(|(key, value)| (key.replace('\0', "\u{fffd}"), without_zero_bytes(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other,
+    }
+}
