@@ -26,7 +26,11 @@ const COUNTS: [&str; 6] = [
 ];
 
 /// Where the two differ on purpose, by the expectation's place in the suite, and why.
-const DIFFERENT: &[(usize, &str)] = &[];
+const DIFFERENT: &[(usize, &str)] = &[
+    (23, "it looks at the declared type once and counts nothing; here every value counts"),
+    (24, "as before"),
+    (49, "Great Expectations 1.24 fails on it with an IndexError"),
+];
 
 #[test]
 fn every_supported_expectation_is_in_the_suite() {
@@ -49,8 +53,8 @@ async fn great_expectations_says_the_same() {
 
     let here = env!("CARGO_MANIFEST_DIR");
     let output = Command::new(python)
-        .arg(format!("{here}/tests/great_expectations.py"))
-        .args([database.url().replace("postgres://", "postgresql+psycopg2://"), "odd".into()])
+        .arg(format!("{here}/tests/oracle.py"))
+        .args([&database.url(), "odd"])
         .arg(format!("{here}/../fixtures/suites/every_1x.json"))
         .output()
         .unwrap();
@@ -72,13 +76,7 @@ async fn great_expectations_says_the_same() {
                 by_pandas += 1;
                 &theirs["pandas"]
             }
-            (Some(sql), Some(pandas)) => {
-                differences.push(format!(
-                    "[{place}] {} {:?}: Great Expectations could not: {sql}; {pandas}",
-                    mine.kind, mine.kwargs
-                ));
-                continue;
-            }
+            (Some(_), Some(_)) => theirs,
         };
         let different = difference(ours, theirs);
         let expected = DIFFERENT.iter().find(|(known, _)| *known == place);
@@ -100,6 +98,9 @@ fn difference(ours: &ExpectationResult, theirs: &Value) -> Option<String> {
     if let Some(exception) = &ours.exception {
         return Some(format!("ours could not: {exception}; theirs {theirs}"));
     }
+    if theirs.get("success").is_none() {
+        return Some(format!("only ours could: {theirs}"));
+    }
     if theirs["success"] != ours.success {
         return Some(format!("success {} here; theirs {theirs}; ours {:?}", ours.success, ours.result));
     }
@@ -110,6 +111,8 @@ fn difference(ours: &ExpectationResult, theirs: &Value) -> Option<String> {
         }
     }
     match (ours.result.get("observed_value"), their_result.get("observed_value")) {
+        // Of sets it shows none where it runs as SQL.
+        (Some(_), Some(Value::Null)) => None,
         (Some(mine), Some(yours)) if !is_close(mine, yours) => {
             Some(format!("observed_value {mine} here, {yours} there"))
         }
@@ -131,7 +134,8 @@ fn is_close(left: &Value, right: &Value) -> bool {
         }
         _ => match (number(left), number(right)) {
             (Some(left), Some(right)) => (left - right).abs() <= 1e-9 * left.abs().max(1.0),
-            _ => left == right,
+            // Names of types come in capitals there.
+            _ => left == right || left.as_str().zip(right.as_str()).is_some_and(|(l, r)| l.eq_ignore_ascii_case(r)),
         },
     }
 }

@@ -80,6 +80,10 @@ impl RecordCheck {
                 pairs.iter().any(|(a, b)| matches(&cells[0], a) && matches(&cells[1], b))
             }),
             Self::SumEquals { columns, total, ignore } => across(record, columns, *ignore, |cells| {
+                // As in SQL: what is not known is not unexpected.
+                if cells.iter().any(Cell::is_null) {
+                    return true;
+                }
                 let sum = cells.iter().try_fold(Decimal::ZERO, |sum, cell| sum.checked_add(cell.number()?));
                 sum == Some(*total)
             }),

@@ -181,9 +181,9 @@ impl<'t> Translator<'t> {
                 let met = if operands.iter().all(|operand| operand.kind == Kind::Number) {
                     let sum = operands.iter().map(|operand| operand.sql.as_str()).collect::<Vec<_>>().join(" + ");
                     let total = self.bind(total.to_string(), "numeric");
-                    format!("coalesce({sum} = {total}, false)")
+                    format!("coalesce({sum} = {total}, true)")
                 } else {
-                    "false".into()
+                    ignored(columns, IgnoreRow::AnyMissing)
                 };
                 (ignored(columns, *ignore), met)
             }

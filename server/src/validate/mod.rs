@@ -260,8 +260,10 @@ impl Asked<'_> {
     async fn groups(&mut self, columns: &[String], condition: Option<&Condition>) -> Result<Groups, sqlx::Error> {
         let mut translator = Translator::new(&self.asset.columns);
         let sql = format!(
-            "select count(*), coalesce(sum(times), 0)::bigint, coalesce(sum(times) filter (where times > 1), 0)::bigint
-             from (select count(*) as times {}) as grouped",
+            "select count(*), coalesce(sum(times), 0)::bigint,
+                coalesce(sum(times) filter (where times > 1 and whole), 0)::bigint
+             from (select count(*) as times, {} as whole {}) as grouped",
+            whole(columns),
             self.grouped(columns, &filter(&mut translator, condition)),
         );
         let rows = self.rows(sql, &translator).await?;
@@ -279,9 +281,10 @@ impl Asked<'_> {
         };
         let shown: Vec<String> = operands.iter().map(|operand| operand.text()).collect();
         let sql = format!(
-            "select {} {} having count(*) > 1 limit {PARTIAL}",
+            "select {} {} having count(*) > 1 and {} limit {PARTIAL}",
             shown.join(", "),
             self.grouped(columns, &filter),
+            whole(columns),
         );
         let rows = self.rows(sql, &translator).await?;
         let kinds: Vec<Kind> = operands.iter().map(|operand| operand.kind).collect();
@@ -298,6 +301,11 @@ impl Asked<'_> {
             names.join(", ")
         )
     }
+}
+
+/// No column is null: as in SQL, null is not the same as null.
+fn whole(columns: &[String]) -> String {
+    columns.iter().map(|name| format!("{} is not null", quoted(name))).collect::<Vec<_>>().join(" and ")
 }
 
 /// Rows by the values that they share.

@@ -1,14 +1,15 @@
 """Runs a suite with Great Expectations itself, each expectation alone: by SQL on PostgreSQL, and by pandas on the same rows.
 
-    great_expectations.py CONNECTION TABLE SUITE.json
+    oracle.py CONNECTION TABLE SUITE.json
 
-CONNECTION is SQLAlchemy's. Prints a JSON line for each expectation: {"sql": RESULT, "pandas": RESULT}, where RESULT is
+CONNECTION is a postgres:// URL, of which the host may be a socket's directory. Prints a JSON line for each expectation: {"sql": RESULT, "pandas": RESULT}, where RESULT is
 Great Expectations' result, or {"error": TEXT} where it could not evaluate the expectation.
 """
 
 import json
 import os
 import sys
+import urllib.parse
 import warnings
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -19,7 +20,17 @@ import great_expectations as gx  # noqa: E402
 import pandas  # noqa: E402
 import sqlalchemy  # noqa: E402
 
-connection, table, file = sys.argv[1:]
+
+def for_sqlalchemy(url):
+    parts = urllib.parse.urlsplit(url)
+    account, _, address = parts.netloc.rpartition("@")
+    host, _, port = address.partition(":")
+    query = urllib.parse.urlencode({"host": urllib.parse.unquote(host), "port": port or "5432"})
+    # What the query says wins; Great Expectations wants to see a host that looks like one.
+    return f"postgresql+psycopg2://{account}@localhost{parts.path}?{query}"
+
+
+connection, table, file = for_sqlalchemy(sys.argv[1]), sys.argv[2], sys.argv[3]
 context = gx.get_context(mode="ephemeral")
 context.variables.progress_bars = {"globally": False, "metric_calculations": False}
 source = context.data_sources.add_postgres("postgres", connection_string=connection)
@@ -39,7 +50,7 @@ def run(batch, configuration):
         return {"error": str(next(iter(result["exception_info"].values()))["exception_message"])[:400]}
     if result["exception_info"].get("raised_exception"):
         return {"error": str(result["exception_info"]["exception_message"])[:400]}
-    return {"success": result["success"], "result": result["result"]}
+    return {"success": bool(result["success"]), "result": result["result"]}
 
 
 with open(file, encoding="utf-8") as opened:
