@@ -220,8 +220,11 @@ fn the_tombstone_after_an_envelope_delete_is_no_second_delete() {
     assert_eq!(change(decode_with(&mut decoder, 0, KEY, Some(&delete))).op, Op::Delete);
     let companion = Ok(Decoded::Control(Control::Tombstone));
     assert_eq!(decode_with(&mut decoder, 1, KEY, None), companion);
-    assert_eq!(decode_with(&mut decoder, 2, KEY, Some("null")), companion, "also after a converter");
-    assert_eq!(decode_with(&mut decoder, 3, Some(r#"{"record_id":2}"#), None), companion, "deletes are envelopes here");
+    decode_with(&mut decoder, 2, KEY, Some(&delete)).expect("a delete");
+    assert_eq!(decode_with(&mut decoder, 3, KEY, Some("null")), companion, "also after a converter");
+    assert_eq!(decode_with(&mut decoder, 4, None, None), companion, "it names no row");
+    let alone = change(decode_with(&mut decoder, 5, Some(r#"{"record_id":2}"#), None));
+    assert_eq!((alone.op, alone.record_id, alone.position), (Op::Delete, 2, None), "compaction took the delete");
 }
 
 #[test]

@@ -293,8 +293,11 @@ impl Decoder {
         key: Option<i64>,
         deleted: Option<Option<Box<[u8]>>>,
     ) -> Result<Decoded, DecodeError> {
+        // Sources write both at once, one after the other. A tombstone whose delete is gone is all that compaction has left of
+        // it: the row may still stand here.
         let companion = deleted.is_some_and(|deleted| deleted.as_deref() == record.key);
-        if companion || self.style == Some(Style::Envelope) {
+        // One without a key follows a delete without one, which is refused: it names no row.
+        if companion || (record.key.is_none() && self.style == Some(Style::Envelope)) {
             return Ok(Decoded::Control(Control::Tombstone));
         }
         let by_offset = self.style == Some(Style::Flat { ordered_by_offset: true });

@@ -260,3 +260,22 @@ async fn a_tombstone_that_a_restart_parts_from_its_delete_deletes_nothing_more()
     assert_eq!(count(&server, "select control from kafka_offset").await, 2, "both tombstones were companions");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_tombstone_whose_delete_was_compacted_away_deletes_the_row() {
+    let database = Database::start().await;
+    let broker = broker();
+    let source = Source::new(&broker.bootstrap());
+    let server = Server::start(database.store(), &broker.bootstrap()).await;
+    let rows = [1, 2].map(|id| insert(&Stock::new(id, "AMZN", id, 15_000), id));
+    source.send(rows.into_iter().chain([tombstone(1), tombstone(7)])).await;
+    server.until_consumed(4).await;
+    let counted: (i64, i64, i64) = sqlx::query_as(
+        "select (select record_id from stock), sum(deleted)::bigint, sum(duplicate)::bigint from kafka_offset",
+    )
+    .fetch_one(server.store.pool())
+    .await
+    .expect("one row is left");
+    assert_eq!(counted, (2, 1, 1));
+    server.stop().await;
+}
