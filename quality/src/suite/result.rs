@@ -1,8 +1,8 @@
 //! Results in the form of Great Expectations' own result JSON (`result_format` SUMMARY).
 
 use super::{
-    Cell, Check, ColumnRule, Condition, Expectation, Met, Record, RecordCheck, Suite, Unsupported, check::Rule,
-    severity_name,
+    Cell, Check, ColumnRule, Condition, Expectation, Met, Reading, Record, RecordCheck, Suite, Unsupported,
+    check::Rule, severity_name,
 };
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
@@ -219,6 +219,18 @@ impl ExpectationResult {
         Some(text)
     }
 
+    /// Reads what [`to_json`](Self::to_json) has written; `None` when it is something else.
+    pub fn from_json(json: Value) -> Option<Self> {
+        let Value::Object(mut json) = json else { return None };
+        let mut reading = Reading::default();
+        let expectation = reading.expectation(json.remove("expectation_config")?, "expectation_config")?;
+        let Value::Object(result) = json.remove("result")? else { return None };
+        let raised = json.get("exception_info").filter(|info| info["raised_exception"] == true);
+        let exception = raised.map(|info| info["exception_message"].as_str().unwrap_or_default().to_owned());
+        let success = json.get("success")?.as_bool()?;
+        reading.mistakes.is_empty().then_some(Self { expectation, success, result, exception })
+    }
+
     /// Great Expectations' form.
     pub fn to_json(&self) -> Value {
         let Expectation { kind, kwargs, severity, meta, .. } = &self.expectation;
@@ -249,6 +261,15 @@ impl ValidationResult {
     /// Met expectations, and all of them.
     pub fn met(&self) -> (usize, usize) {
         (self.results.iter().filter(|result| result.success).count(), self.results.len())
+    }
+
+    /// Reads what [`to_json`](Self::to_json) has written; `None` when it is something else.
+    pub fn from_json(json: Value) -> Option<Self> {
+        let Value::Object(mut json) = json else { return None };
+        let Some(Value::Array(results)) = json.remove("results") else { return None };
+        let results = results.into_iter().map(ExpectationResult::from_json).collect::<Option<_>>()?;
+        let meta = json.remove("meta").and_then(|meta| meta.as_object().cloned()).unwrap_or_default();
+        Some(Self { suite_name: json.get("suite_name")?.as_str()?.to_owned(), results, meta })
     }
 
     /// Great Expectations' form.

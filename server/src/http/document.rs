@@ -28,6 +28,7 @@ use utoipa::{
         (name = "Original stock API", description = "The API that this program replaces, as its clients know it"),
         (name = "Control", description = "The pipeline, and orders for it. Orders need the control token; without one \
                                           configured they are off"),
+        (name = "Data quality", description = "What expectation suites found, run by run"),
         (name = "Operations", description = "For supervisors and Prometheus"),
     ),
     modifiers(&ControlToken),

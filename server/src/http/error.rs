@@ -110,6 +110,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_quarantined", "Not in quarantine", detail)
     }
 
+    /// 404: no such run of a suite.
+    pub fn unknown_run(run_id: i64) -> Self {
+        let detail = format!("There is no run {run_id}; /api/v1/validations lists what there is.");
+        Self::new(StatusCode::NOT_FOUND, "unknown_run", "Unknown run", detail)
+    }
+
     /// A request that does not become a socket.
     pub(super) fn no_socket(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
         Self::new(status, code, title, detail)

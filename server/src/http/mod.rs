@@ -25,6 +25,7 @@ pub mod schema;
 mod serve;
 mod state;
 mod stream;
+mod validations;
 
 pub use catalogue::Catalogue;
 pub use error::{Problem, Violation};
@@ -68,6 +69,10 @@ fn limited() -> OpenApiRouter<AppState> {
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::find_quarantine))
         .routes(routes!(redrive::redrive_quarantine))
+        .routes(routes!(validations::list_validations))
+        .routes(routes!(validations::list_validated_suites))
+        .routes(routes!(validations::find_validation))
+        .routes(routes!(validations::list_validation_trends))
 }
 
 /// What supervisors and Prometheus call, as often as they like: a busy server must not look like a dead one.

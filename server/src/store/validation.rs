@@ -216,6 +216,43 @@ impl Store {
         .await
     }
 
+    /// What became of each expectation of a run in its suite's last runs up to this one, the oldest first, at most
+    /// `limit` of each; in the order of the run's results, and empty when there is no such run.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn validation_trends(&self, run_id: i64, limit: u32) -> Result<Vec<Vec<TrendPoint>>, ReadError> {
+        #[derive(sqlx::FromRow)]
+        struct Placed {
+            place: i32,
+            #[sqlx(flatten)]
+            point: TrendPoint,
+        }
+        let placed: Vec<Placed> = within(async {
+            sqlx::query_as(
+                "select mine.place, trend.*
+                 from validation_run run join validation_expectation mine using (run_id) cross join lateral (
+                    select result.run_id, earlier.started_at, result.success, result.observed, result.unexpected
+                    from validation_expectation result join validation_run earlier on earlier.run_id = result.run_id
+                    where result.expectation = mine.expectation and earlier.suite = run.suite and result.run_id <= $1
+                    order by result.run_id desc limit $2) trend
+                 where run.run_id = $1 order by mine.place, trend.run_id",
+            )
+            .bind(run_id)
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await
+        })
+        .await?;
+        let mut trends: Vec<Vec<TrendPoint>> = Vec::new();
+        for Placed { place, point } in placed {
+            let place = usize::try_from(place).unwrap_or_default();
+            trends.resize_with(trends.len().max(place + 1), Vec::new);
+            trends[place].push(point);
+        }
+        Ok(trends)
+    }
+
     /// Forgets runs that began before `before`, but each suite's last one; gives back how many.
     ///
     /// # Errors

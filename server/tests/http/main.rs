@@ -12,4 +12,5 @@ mod quarantine;
 mod reader;
 mod serve;
 mod site;
+mod validations;
 mod wire;
