@@ -1,11 +1,12 @@
 //! What the server-rendered pages need from the server; `server` implements it and puts it into context as
 //! `Arc<dyn Backend>`.
 
+use crate::quarantine::{RecordAddress, RefusedList, RefusedRecord};
 use market::{
     Symbol, Timeframe,
     wire::{ServerMessage, SourceKind, SymbolInfo},
 };
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 /// A boxed future, so that the trait can be an object.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
@@ -13,6 +14,10 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + S
 /// The data cannot be had now; the text is for people ("the database does not answer; trying again").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable(pub String);
+
+/// Called when there is nothing at a page's address, so that the server can say so by its status.
+#[derive(Clone)]
+pub struct Absent(pub Arc<dyn Fn() + Send + Sync>);
 
 pub trait Backend: Send + Sync {
     /// All symbols, by name.
@@ -23,4 +28,10 @@ pub trait Backend: Send + Sync {
 
     /// Where the rows come from.
     fn source(&self) -> SourceKind;
+
+    /// A page of refused records, by the same query string as the API's.
+    fn quarantine(&self, query: String) -> Answer<'_, RefusedList>;
+
+    /// One refused record; `None` when it is not in quarantine.
+    fn refused(&self, address: RecordAddress) -> Answer<'_, Option<RefusedRecord>>;
 }

@@ -145,6 +145,11 @@ pub fn instant(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     local.format(if far { "%-d %b %Y %H:%M:%S %Z" } else { "%H:%M:%S %Z" }).to_string()
 }
 
+/// An instant to the second, with its date and its zone.
+pub fn full_instant(time: DateTime<Utc>) -> String {
+    time.with_timezone(&EXCHANGE_ZONE).format("%-d %b %Y %H:%M:%S %Z").to_string()
+}
+
 /// `0.18 s`, for the hops of one record.
 pub fn seconds(delta: TimeDelta) -> String {
     format!("{}\u{a0}s", number(Decimal::new(delta.num_milliseconds(), 3), 2))

@@ -18,16 +18,25 @@ pub struct Initial {
     pub trouble: Option<String>,
 }
 
+/// What answers the pages' questions.
+///
+/// # Errors
+/// There is none, for people.
+#[cfg(feature = "ssr")]
+pub(crate) fn backend() -> Result<std::sync::Arc<dyn crate::backend::Backend>, String> {
+    leptos::prelude::use_context().ok_or_else(|| "the server has no data source".to_owned())
+}
+
 /// Asks the backend. Never fails: a page without data says why.
 #[cfg(feature = "ssr")]
 pub fn load(symbols: Vec<Symbol>, timeframe: Timeframe, bars: u32) -> impl Future<Output = Initial> + Send {
-    use crate::backend::{Backend, Unavailable};
-    use std::sync::Arc;
+    use crate::backend::Unavailable;
 
-    let backend = leptos::prelude::use_context::<Arc<dyn Backend>>();
+    let backend = backend();
     async move {
-        let Some(backend) = backend else {
-            return Initial { trouble: Some("the server has no data source".to_owned()), ..Initial::default() };
+        let backend = match backend {
+            Ok(backend) => backend,
+            Err(why) => return Initial { trouble: Some(why), ..Initial::default() },
         };
         let mut initial = Initial { source: Some(backend.source()), ..Initial::default() };
         match backend.symbols().await {

@@ -9,6 +9,7 @@ pub enum Action {
     Timeframe(Timeframe),
     NextTheme,
     Dashboard,
+    Quarantine,
     Home,
     ToggleHelp,
     /// The first key of a two-key command was pressed.
@@ -16,11 +17,12 @@ pub enum Action {
 }
 
 /// All shortcuts, for the sheet that `?` shows.
-pub const SHEET: [(&str, &str); 10] = [
+pub const SHEET: [(&str, &str); 11] = [
     ("/", "choose a symbol"),
     ("1 – 5", "timeframe 1m, 5m, 15m, 1h, 1d"),
     ("t", "theme: system, dark, light"),
     ("g d", "dashboard"),
+    ("g r", "refused records"),
     ("g h", "home"),
     ("← →", "bar by bar, in a focused chart; Home, End"),
     ("+ −", "zoom, in a focused chart"),
@@ -34,6 +36,7 @@ pub fn action(key: &str, after_g: bool) -> Option<Action> {
     if after_g {
         match key {
             "d" => return Some(Action::Dashboard),
+            "r" => return Some(Action::Quarantine),
             "h" => return Some(Action::Home),
             _ => {}
         }
@@ -67,6 +70,7 @@ mod tests {
         assert_eq!(action("g", false), Some(Action::AwaitPage));
         assert_eq!(action("d", false), None);
         assert_eq!(action("d", true), Some(Action::Dashboard));
+        assert_eq!(action("r", true), Some(Action::Quarantine));
         assert_eq!(action("h", true), Some(Action::Home));
         assert_eq!(action("t", true), Some(Action::NextTheme));
     }

@@ -12,6 +12,8 @@ pub mod initial;
 pub mod keyboard;
 pub mod live;
 mod pages;
+pub mod payload;
+pub mod quarantine;
 pub mod query;
 
 use leptos::prelude::*;
@@ -23,7 +25,7 @@ use leptos_router::{
     path,
 };
 use live::Live;
-use pages::{Dashboard, Landing, NotFound};
+use pages::{Dashboard, Landing, NotFound, Quarantine, QuarantineRecord};
 
 /// The whole document, rendered by the server. No inline style, and no script but the one that starts the WASM.
 #[cfg(feature = "ssr")]
@@ -67,6 +69,8 @@ pub fn App() -> impl IntoView {
             <Routes fallback=NotFound>
                 <Route path=path!("/") view=Landing ssr=SsrMode::Async />
                 <Route path=path!("/dashboard") view=Dashboard ssr=SsrMode::Async />
+                <Route path=path!("/quarantine") view=Quarantine ssr=SsrMode::Async />
+                <Route path=path!("/quarantine/:topic/:partition/:offset") view=QuarantineRecord ssr=SsrMode::Async />
             </Routes>
         </Router>
     }

@@ -57,6 +57,7 @@ pub fn TopBar(view: Memo<View>) -> impl IntoView {
             <span class="top-space"></span>
             <SimulatedTag />
             <FreshnessBadge state heard id="hops-all" />
+            <a class="top-link" href=move || view.with(|view| view.theme.link("/quarantine")) rel="external">"Quarantine"</a>
             <a class="top-link" href="/api/openapi.json" rel="external">"API"</a>
             <ThemeSwitch
                 current=Signal::derive(move || view.with(|view| view.theme))

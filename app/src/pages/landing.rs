@@ -46,6 +46,7 @@ pub fn Landing() -> impl IntoView {
                 <a class="top-home" href=move || theme.get().link("/") rel="external" aria-label="stockstream, home"><Wordmark /></a>
                 <nav class="landing-nav" aria-label="Pages">
                     <a class="top-link" href=move || theme.get().link("/dashboard") rel="external">"Dashboard"</a>
+                    <a class="top-link" href=move || theme.get().link("/quarantine") rel="external">"Quarantine"</a>
                     <a class="top-link" href="/api/openapi.json" rel="external">"API"</a>
                 </nav>
                 <ThemeSwitch current=theme link=|theme: Theme| theme.link("/") />

@@ -77,6 +77,11 @@ impl Problem {
         Self { status, code, title, detail: detail.into(), instance: None, retry_after, violations: Vec::new() }
     }
 
+    /// What is wrong, for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// 400: all that is wrong with the parameters.
     pub fn invalid_parameters(errors: Vec<Violation>) -> Self {
         let detail = errors.iter().map(|e| format!("{}: {}", e.parameter, e.reason)).collect::<Vec<_>>().join("; ");

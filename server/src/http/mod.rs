@@ -20,6 +20,7 @@ mod pages;
 mod params;
 mod patience;
 mod quarantine;
+mod quarantine_pages;
 mod redrive;
 pub mod schema;
 mod serve;

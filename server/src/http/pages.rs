@@ -1,13 +1,16 @@
 //! Pages, rendered here first and then hydrated in the browser, and the files they need.
 
-use super::{AppState, Catalogue, error, observe};
+use super::{AppState, Catalogue, error, observe, quarantine_pages};
 use crate::store::{ReadError, Store};
-use app::backend::{Answer, Backend, Unavailable};
+use app::{
+    backend::{Absent, Answer, Backend, Unavailable},
+    quarantine::{RecordAddress, RefusedList, RefusedRecord},
+};
 use axum::{
     Router,
     extract::Request,
     handler::Handler,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -32,6 +35,7 @@ pub fn routes(state: &AppState) -> Router<AppState> {
     let backend: Arc<dyn Backend> = Arc::new(PageBackend::new(state));
     let context = move || {
         provide_context(Arc::clone(&backend));
+        provide_absence();
         allow_own_scripts();
     };
     let options = state.leptos_options.clone();
@@ -60,6 +64,13 @@ async fn refuse_unnameable(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// A page without anything at its address is answered with 404, and is a page all the same.
+fn provide_absence() {
+    if let Some(response) = use_context::<ResponseOptions>() {
+        provide_context(Absent(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
+    }
+}
+
 /// A page may load from its own server only, and run only the scripts that the server put into it.
 fn allow_own_scripts() {
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
@@ -79,16 +90,23 @@ pub struct PageBackend {
     store: Store,
     catalogue: Catalogue,
     source: SourceKind,
+    /// Whether orders are taken at all.
+    control: bool,
 }
 
 impl PageBackend {
     pub fn new(state: &AppState) -> Self {
-        Self { store: state.feed.store.clone(), catalogue: state.catalogue.clone(), source: state.feed.source.clone() }
+        Self {
+            store: state.feed.store.clone(),
+            catalogue: state.catalogue.clone(),
+            source: state.feed.source.clone(),
+            control: state.gate.is_open(),
+        }
     }
 }
 
 /// What a visitor is told; the log has the rest.
-fn explain(error: ReadError) -> Unavailable {
+pub(super) fn explain(error: ReadError) -> Unavailable {
     if error.is_outage() {
         tracing::warn!(%error, "a page is rendered without data");
         Unavailable("The database does not answer; trying again.".to_owned())
@@ -113,5 +131,13 @@ impl Backend for PageBackend {
 
     fn source(&self) -> SourceKind {
         self.source.clone()
+    }
+
+    fn quarantine(&self, query: String) -> Answer<'_, RefusedList> {
+        Box::pin(async move { quarantine_pages::list(&self.store, &query, self.control).await })
+    }
+
+    fn refused(&self, address: RecordAddress) -> Answer<'_, Option<RefusedRecord>> {
+        Box::pin(quarantine_pages::record(&self.store, address, self.control))
     }
 }

@@ -22,10 +22,23 @@ impl<T: Request, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let mut params = Params::parse(&parts.uri);
-        let request = T::read(&mut params);
-        params.finish(request).map(Self)
+        read_uri(&parts.uri).map(Self)
     }
+}
+
+/// Reads a request from a query string that did not come in a request of its own.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read<T: Request>(query: &str) -> Result<T, Problem> {
+    let uri = format!("/?{query}").parse::<Uri>();
+    read_uri(&uri.map_err(|_| Problem::invalid_parameter("query", "cannot be part of an address"))?)
+}
+
+fn read_uri<T: Request>(uri: &Uri) -> Result<T, Problem> {
+    let mut params = Params::parse(uri);
+    let request = T::read(&mut params);
+    params.finish(request)
 }
 
 /// The parameters of one request and what was found wrong with them.

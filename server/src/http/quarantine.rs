@@ -6,7 +6,10 @@ use super::{
     params::{Instant, Limit, Params, Query, Request},
     schema,
 };
-use crate::store::{QuarantineFilter, QuarantinePlace, QuarantinedRecord, RecordId, ResolutionState, Store};
+use crate::{
+    pipeline::{Explanation, explain},
+    store::{QuarantineFilter, QuarantinePlace, QuarantinedRecord, ReadError, RecordId, ResolutionState, Store},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -46,11 +49,20 @@ pub struct QuarantinePage {
     "value_bytes": 1, "resolution": {
         "state": "open", "outcome": null, "attempts": 0, "at": null, "by": null, "note": null, "audit_id": null
     },
-    "headers": [["id", "7"], ["authorization", "***"]], "key": null, "value": { "base64": "ew==", "text": "{" }
+    "explanation": [{
+        "code": "not_json", "rule": "Key and value are JSON.",
+        "found": ["value is not JSON: EOF while parsing an object at line 1 column 1"],
+        "advice": "Find out who writes to the topic beside the connector, and stop it; then dismiss the record with a note."
+    }],
+    "acceptable": false, "headers": [["id", "7"], ["authorization", "***"]], "key": null, "value": { "base64": "ew==", "text": "{" }
 }))]
 pub struct QuarantinedDetail {
     #[serde(flatten)]
     pub record: QuarantinedRecord,
+    /// Which rule, which value, and what to do: one for each of `codes`.
+    pub explanation: Vec<Explanation>,
+    /// Whether today's decoder and rules would let it through.
+    pub acceptable: bool,
     /// Pairs of name and value. A value is its text, or an object with its `base64` when it is not UTF-8; those whose names
     /// sound like a secret are `***`.
     #[schema(value_type = Vec<Vec<Value>>)]
@@ -239,6 +251,14 @@ pub async fn list_quarantine(
     State(store): State<Store>,
     Query(request): Query<QuarantineListRequest>,
 ) -> Result<Json<QuarantinePage>, Problem> {
+    Ok(Json(page_of(&store, &request).await?))
+}
+
+/// The page of refused records that is asked for.
+///
+/// # Errors
+/// Postgres does not answer.
+pub(super) async fn page_of(store: &Store, request: &QuarantineListRequest) -> Result<QuarantinePage, ReadError> {
     let filter = request.filter();
     // One more than shown tells whether there is another page.
     let mut found = store.quarantined(&filter, request.cursor, request.limit + 1).await?;
@@ -246,7 +266,7 @@ pub async fn list_quarantine(
     found.truncate(request.limit as usize);
     let last = found.last().filter(|_| more);
     let next_cursor = last.map(|(place, _)| Cursor { place: *place, question: question(&filter) }.encode());
-    Ok(Json(QuarantinePage { records: found.into_iter().map(|(_, record)| record).collect(), next_cursor }))
+    Ok(QuarantinePage { records: found.into_iter().map(|(_, record)| record).collect(), next_cursor })
 }
 
 /// Which life of the topic.
@@ -295,7 +315,10 @@ pub async fn find_quarantine(
     };
     let id = RecordId { topic, partition, offset, incarnation: request.incarnation };
     let found = store.find_quarantined(&id).await?.ok_or_else(|| Problem::not_quarantined(&id))?;
+    let explained = explain(&found);
     Ok(Json(QuarantinedDetail {
+        explanation: explained.reasons,
+        acceptable: explained.acceptable,
         headers: found.headers_without_secrets(),
         key: found.key.map(RawBytes::from),
         value: found.value.map(RawBytes::from),

@@ -16,6 +16,7 @@ mod backoff;
 mod batcher;
 mod control;
 mod disposition;
+mod explain;
 mod flood;
 mod hints;
 mod lane;
@@ -31,6 +32,7 @@ mod understand;
 
 pub(crate) use batcher::record_hash;
 pub use control::{Controls, Desired, Wish};
+pub use explain::{Explained, Explanation, codes, explain};
 pub use reader::{Assignment, ConsumerConfig};
 pub use redrive::redrive;
 pub(crate) use redrive::understand_alone;

@@ -274,6 +274,22 @@ impl Store {
             .collect()
     }
 
+    /// How many records somebody still has to decide about; not counted further than `most`.
+    pub async fn count_open(&self, most: i64) -> Result<i64, ReadError> {
+        let query = sqlx::query_scalar(
+            "select count(*) from (
+                select from quarantine where resolution in ('open', 'refused_again') limit $1
+             ) open",
+        )
+        .bind(most);
+        within(query.fetch_one(self.readers())).await
+    }
+
+    /// The topics that were ever consumed, by name.
+    pub async fn topics(&self) -> Result<Vec<String>, ReadError> {
+        within(sqlx::query_scalar("select name from topic order by name").fetch_all(self.readers())).await
+    }
+
     /// One refused record with its bytes; `None` when it is not in quarantine.
     pub async fn find_quarantined(&self, id: &RecordId) -> Result<Option<QuarantinedBytes>, ReadError> {
         let query = sqlx::query(

@@ -143,7 +143,7 @@ async fn without_a_database_the_api_says_503_and_pages_still_answer() {
         })
     );
     assert_eq!(site.get("/livez").await.status, StatusCode::OK);
-    for page in ["/", "/dashboard"] {
+    for page in ["/", "/dashboard", "/quarantine", "/quarantine/t.stock/0/1"] {
         let answer = site.get(page).await;
         assert_eq!(answer.status, StatusCode::OK, "{page}");
         let html = answer.text();

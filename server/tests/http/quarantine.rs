@@ -86,6 +86,11 @@ async fn a_refused_record_shows_what_arrived_and_no_secrets() {
     assert_eq!(binary["value"], json!({ "base64": "/wA=", "text": null }));
     assert_eq!(site.get("/api/v1/quarantine/t.stock/0/0").await.ok::<Value>()["value"], Value::Null);
 
+    let codes: Vec<&str> =
+        record["explanation"].as_array().unwrap().iter().map(|e| e["code"].as_str().unwrap()).collect();
+    assert_eq!((codes, &record["acceptable"]), (vec!["envelope", "session_minute"], &json!(false)));
+    assert_eq!(record["explanation"][0]["found"], json!(["because"]), "its bytes tell nothing of this code");
+
     let incarnation = |path: &'static str| {
         let site = &site;
         async move { site.get(path).await.ok::<Value>()["incarnation"].clone() }
@@ -97,4 +102,68 @@ async fn a_refused_record_shows_what_arrived_and_no_secrets() {
     }
     let body = site.get("/api/v1/quarantine/t/x/y").await.problem(StatusCode::BAD_REQUEST, "invalid_parameter");
     assert_eq!(body["errors"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_pages_show_the_same_records_without_a_script() {
+    let site = Site::start().await;
+    let empty = site.get("/quarantine").await.text();
+    assert!(empty.contains("No open records.") && empty.contains("Nothing waits for a decision."), "{empty}");
+    fill(&site).await;
+    let list = site.get("/quarantine").await.text();
+    assert!(list.contains("9 open records.") && !list.contains("t.stock[0]@8"), "{list}");
+    assert!(!list.contains(" style="), "no inline style");
+    let narrow = site.get("/quarantine?state=redriven&theme=dark").await.text();
+    assert!(narrow.contains("t.stock[0]@8") && narrow.contains("REDRIVEN, late") && !narrow.contains("t.stock[1]@9"));
+    assert!(narrow.contains("/quarantine/t.stock/0/8?incarnation=1&amp;theme=dark"), "{narrow}");
+    let none = site.get("/quarantine?code=no_such_code").await.text();
+    assert!(none.contains("No record is all of this."), "{none}");
+    let wrong = site.get("/quarantine?code=%3Cscript%3E").await.text();
+    assert!(wrong.contains("This address cannot be understood: code: must be a name") && !wrong.contains("<script>\""));
+
+    let record = site.get("/quarantine/t.stock/1/1?incarnation=1").await;
+    assert_eq!(record.status, StatusCode::OK);
+    let record = record.text();
+    for part in
+        ["Open and close lie between low and high.", "because", "{&quot;before&quot;:null", "***", "Nobody has decided"]
+    {
+        assert!(record.contains(part) || record.contains(&part.replace("&quot;", "\"")), "{part}: {record}");
+    }
+    assert!(!record.contains("hunter2"));
+    let bytes = site.get("/quarantine/t.stock/0/2").await.text();
+    assert!(bytes.contains("000000  ff 00"), "{bytes}");
+    let dismissed = site.get("/quarantine/t.stock/0/6").await.text();
+    assert!(dismissed.contains("It was dismissed by x, ") && dismissed.contains("seen"), "{dismissed}");
+    for path in ["t.stock/0/99", "t.stock/x/y", "t.stock/0/1?incarnation=z"] {
+        let answer = site.get(&format!("/quarantine/{path}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.text().contains("This record is not in quarantine."), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_is_walked_by_its_links() {
+    let site = Site::start().await;
+    fill(&site).await;
+    sqlx::raw_sql(
+        "insert into quarantine (topic_id, incarnation, partition, \"offset\", received_at, headers, stage, codes, reason,
+            rule_version)
+         select topic_id, 1, 2, n, timestamptz '2024-01-17 14:30:00Z' + n * interval '1 second', '[]', 'decode',
+            array['not_json'], 'because', 1
+         from topic, generate_series(0, 59) n",
+    )
+    .execute(site.store().pool())
+    .await
+    .unwrap();
+    let mut path = "/quarantine?stage=decode".to_owned();
+    let mut found = 0;
+    for page in 0.. {
+        assert!(page < 3, "{path}");
+        let html = site.get(&path).await.text();
+        found += html.matches("role=\"rowheader\"").count();
+        let Some((before, _)) = html.split_once("Older records") else { break };
+        let (_, link) = before.rsplit_once("href=\"").expect("it is a link");
+        path = link.split('"').next().expect("its address").replace("&amp;", "&");
+    }
+    assert_eq!(found, 60 + 3, "every open record of the stage, once");
 }

@@ -1,0 +1,32 @@
+use super::{ThemeSwitch, Wordmark};
+use crate::query::Theme;
+use leptos::prelude::*;
+
+/// The head of a page that is read rather than watched: home, the other pages, the theme.
+#[component]
+pub fn PageHead(
+    #[prop(into)] theme: Signal<Theme>,
+    /// The link to this page in a theme.
+    #[prop(into)]
+    link: Callback<Theme, String>,
+    /// Path of the page in the navigation that this one is or belongs to.
+    current: &'static str,
+) -> impl IntoView {
+    let page = move |path: &'static str, name: &'static str| {
+        view! {
+            <a class="top-link" href=move || theme.get().link(path) rel="external" aria-current=(path == current).then_some("page")>
+                {name}
+            </a>
+        }
+    };
+    view! {
+        <header class="page-head">
+            <a class="top-home" href=move || theme.get().link("/") rel="external" aria-label="stockstream, home"><Wordmark /></a>
+            <nav class="page-nav" aria-label="Pages">
+                {page("/dashboard", "Dashboard")}
+                {page("/quarantine", "Quarantine")}
+            </nav>
+            <ThemeSwitch current=theme link />
+        </header>
+    }
+}
