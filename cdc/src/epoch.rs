@@ -127,7 +127,9 @@ impl Reach {
 /// had. Stamps never put two records in order; they only prove that a record is not one of those read.
 ///
 /// Not seen: a Postgres server whose LSNs begin again under the same connector name, because there a lower LSN with a later
-/// stamp is ordinary (transactions overlap). Such a server needs a connector name of its own.
+/// stamp is ordinary (transactions overlap). Such a server needs a connector name of its own. Nor a server that took over
+/// right after a snapshot, whose records do not name their server, when its very first record is overtaken by its second:
+/// Kafka keeps the order of an idempotent producer, which Connect's is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochBook {
     epochs: Vec<Epoch>,

@@ -2,6 +2,7 @@
 
 use crate::{
     alert::{self, Alerts, Incidents, Patience},
+    checkpoint::Runner,
     config::WebConfig,
     feed::{CatchUp, Door, Feed, Hub, Publisher, pulse},
     http::{self, AppState},
@@ -92,6 +93,7 @@ impl Application {
         let alerts = Alerts::start(self.web.alerts.targets()?, Patience::default(), &tasks, &shutdown);
         let incidents = Incidents::new(self.web.alerts.down_after);
         tasks.spawn(alert::watch(status.clone(), incidents, alerts, shutdown.clone()));
+        Runner::new(self.store.clone(), self.web.checkpoints).start(&tasks, &shutdown);
         let pipeline = Pipeline {
             config: self.consumer,
             store: self.store.clone(),

@@ -7,6 +7,7 @@
 
 pub mod alert;
 pub mod application;
+pub mod checkpoint;
 pub mod command;
 pub mod config;
 pub mod embedded;
@@ -18,5 +19,4 @@ pub mod pipeline;
 pub mod source;
 pub mod store;
 pub mod telemetry;
-pub mod validate;
 pub mod verify;

@@ -9,7 +9,7 @@ mod table;
 use chrono::Utc;
 use quality::suite::{ExpectationResult, KNOWN, Suite};
 use serde_json::{Map, Value};
-use server::validate::{Asset, validate};
+use server::store::validate::{Asset, validate};
 use std::{collections::BTreeSet, process::Command};
 use table::{Database, fill, odd_rows};
 

@@ -5,12 +5,14 @@ mod demo;
 mod health;
 mod pipeline;
 mod quarantine;
+mod report;
 mod serve;
 mod suite;
 mod validate;
 mod verify;
 
 use crate::{
+    checkpoint,
     config::{Cli, Command, ConfigCommand, FeedCommand, Mistakes},
     http, source,
     store::SchemaError,
@@ -119,6 +121,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let config = args.check()?;
             say(&format!("{:#}", config.redacted()))?;
         }
+        Command::Config(ConfigCommand::Schema) => say(&format!("{:#}", checkpoint::schema()))?,
         Command::Pipeline(command) => {
             let task = pipeline::Task::from(command);
             let target = task.args().target.clone().check()?;

@@ -1,9 +1,12 @@
 //! `stockstream validate`: runs expectation suites against a table and says what they found.
 
-use super::{say, suite};
+use super::{
+    report::{junit, text},
+    say, suite,
+};
 use crate::{
     config::ValidateConfig,
-    validate::{Asset, Step, junit, text, validate},
+    store::validate::{Asset, Step, validate},
 };
 use anyhow::Context;
 use chrono::Utc;

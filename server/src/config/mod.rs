@@ -28,6 +28,7 @@ pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, Symbol
 pub use verify::{VerifyArgs, VerifyConfig};
 
 use crate::{
+    checkpoint::{self, Checkpoint},
     feed::SocketConfig,
     http::Limits,
     pipeline::{Assignment, ConsumerConfig},
@@ -106,10 +107,13 @@ pub enum SuiteCommand {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, and it is moved once")]
 pub enum ConfigCommand {
     /// Prints the resolved configuration of `serve` as JSON, secrets as `***`; exit code 2 with every mistake if there
     /// is one.
     Check(ServeArgs),
+    /// Prints the JSON schema of the file with the checkpoints, for editors.
+    Schema,
 }
 
 /// Where to listen and what to show: the same for every way to run.
@@ -124,6 +128,10 @@ pub struct WebArgs {
     /// How late data may be and still be called live, in milliseconds, 1 to 3600000.
     #[arg(long, env = "STOCKSTREAM_BUDGET_MS", default_value = "2000")]
     budget_ms: Checked<Budget>,
+    /// File with the checkpoints: which expectation suite is run against which table, and how often. Without it the
+    /// built-in suite for bars is run every five minutes.
+    #[arg(long, env = "STOCKSTREAM_CHECKPOINTS", value_name = "FILE")]
+    checkpoints: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -198,6 +206,8 @@ pub struct WebConfig {
     pub listen: SocketAddr,
     pub site_root: PathBuf,
     pub budget_ms: u32,
+    /// Expectation suites that are run while the server runs.
+    pub checkpoints: Vec<Checkpoint>,
     pub limits: Limits,
     /// Opens the control endpoints; without it they are closed.
     pub control_token: Option<ControlToken>,
@@ -229,6 +239,11 @@ impl WebArgs {
     fn check(self, mistakes: &mut Mistakes) -> Option<WebConfig> {
         let listen = mistakes.check("--listen", self.listen);
         let budget_ms = mistakes.check("--budget-ms", self.budget_ms);
+        let checkpoints = match &self.checkpoints {
+            Some(file) => Checkpoint::read(file).map_err(|error| error.to_string()),
+            None => checkpoint::built_in().map_err(|error| error.to_string()),
+        };
+        let checkpoints = checkpoints.map_err(|reason| mistakes.add("--checkpoints", reason)).ok();
         let limits = self.limits.check(mistakes);
         let control_token = self.control.check(mistakes);
         let alerts = self.alerts.check(mistakes);
@@ -237,6 +252,7 @@ impl WebArgs {
             listen: listen?,
             site_root: self.site_root,
             budget_ms: budget_ms?.0,
+            checkpoints: checkpoints?,
             limits: limits?,
             control_token,
             alerts: alerts?,
@@ -298,6 +314,7 @@ impl ServeConfig {
             "listen": self.web.listen,
             "site_root": self.web.site_root,
             "budget_ms": self.web.budget_ms,
+            "checkpoints": self.web.checkpoints.iter().map(|checkpoint| &checkpoint.name).collect::<Vec<_>>(),
             "max_connections": self.web.limits.connections,
             "max_connections_per_address": self.web.limits.connections_per_address,
             "rate_limit": self.web.limits.requests_per_second,

@@ -1,7 +1,7 @@
 //! `stockstream validate`: what can be asked of it.
 
 use super::{DatabaseUrl, Mistakes, StoreArgs};
-use crate::validate::SOURCE;
+use crate::store::validate::SOURCE;
 use clap::{Args, ValueEnum};
 use quality::Severity;
 use std::path::PathBuf;

@@ -21,6 +21,7 @@ mod retention;
 mod schema;
 mod stored;
 mod topic;
+pub mod validate;
 mod validation;
 mod verify;
 mod write;

@@ -34,7 +34,12 @@ pub struct Pruned {
     pub tombstones: u64,
     /// Rows of the change log, of one batch each.
     pub batches: u64,
+    /// Runs of expectation suites.
+    pub runs: u64,
 }
+
+/// How long what suites found is kept; of each suite the last run stays.
+const VALIDATION_RUNS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Rows deleted by one statement.
 const STEP: i64 = 5_000;
@@ -97,6 +102,9 @@ impl Store {
         .execute(&self.pool)
         .await?
         .rows_affected();
+        if let Some(before) = before(VALIDATION_RUNS) {
+            pruned.runs = self.prune_validations(before).await?;
+        }
         Ok(pruned)
     }
 
@@ -110,6 +118,8 @@ impl Store {
                         .increment(pruned.tombstones);
                     metrics::counter!("stockstream_pruned_rows_total", "table" => "change_log")
                         .increment(pruned.batches);
+                    metrics::counter!("stockstream_pruned_rows_total", "table" => "validation_run")
+                        .increment(pruned.runs);
                     BREATH
                 }
                 // Away, or not migrated yet.

@@ -5,7 +5,7 @@ use crate::table::{Database, fill, odd_rows};
 use chrono::Utc;
 use quality::suite::{Evaluation, ExpectationResult, Suite};
 use serde_json::{Value, json};
-use server::validate::{Asset, Step, validate};
+use server::store::validate::{Asset, Step, validate};
 
 fn suite(expectations: &[(&str, Value)]) -> Suite {
     let expectations: Vec<Value> =

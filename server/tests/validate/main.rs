@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
 mod agree;
+mod checkpoint;
 mod command;
 mod table;

@@ -4,11 +4,11 @@
 
 mod asset;
 mod plan;
-mod report;
 mod row;
+mod run;
 
 pub use asset::{Asset, AssetError, SOURCE};
-pub use report::{junit, text};
+pub use run::{RunError, Wanted};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::TryStreamExt;

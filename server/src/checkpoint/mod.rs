@@ -1,0 +1,54 @@
+//! Checkpoints: which suite is run against which table, and how often. They are a file under version control.
+
+mod file;
+mod schedule;
+
+pub use file::{FileError, schema};
+pub use schedule::Runner;
+
+use quality::suite::{Suite, SuiteError};
+use std::time::Duration;
+
+/// What runs where nobody has configured anything: the rules of bars that a table can be held to.
+const BUILT_IN: &str = include_str!("bars.json");
+const BUILT_IN_EVERY: Duration = Duration::from_secs(300);
+
+/// A suite, a table, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub name: String,
+    pub suite: Suite,
+    /// As `stockstream validate --table` takes it.
+    pub table: String,
+    /// `None`: only when somebody asks.
+    pub every: Option<Duration>,
+    /// Which runs people are told of.
+    pub notify_on: NotifyOn,
+    /// Whom alerts name.
+    pub owner: Option<String>,
+}
+
+/// Which runs people are told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NotifyOn {
+    All,
+    #[default]
+    Failure,
+    Success,
+}
+
+/// The checkpoints of a program without a file.
+///
+/// # Errors
+/// The built-in suite is none, which a test rules out.
+pub fn built_in() -> Result<Vec<Checkpoint>, SuiteError> {
+    Ok(vec![Checkpoint {
+        name: "bars".into(),
+        suite: Suite::parse(BUILT_IN.as_bytes())?,
+        table: crate::store::validate::SOURCE.into(),
+        every: Some(BUILT_IN_EVERY),
+        notify_on: NotifyOn::Failure,
+        owner: None,
+    }])
+}
