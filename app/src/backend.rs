@@ -1,7 +1,10 @@
 //! What the server-rendered pages need from the server; `server` implements it and puts it into context as
 //! `Arc<dyn Backend>`.
 
-use crate::quarantine::{RecordAddress, RefusedList, RefusedRecord};
+use crate::{
+    quality::{Overview, RunReport, Shown, SuiteReport},
+    quarantine::{RecordAddress, RefusedList, RefusedRecord},
+};
 use market::{
     Symbol, Timeframe,
     wire::{ServerMessage, SourceKind, SymbolInfo},
@@ -34,4 +37,13 @@ pub trait Backend: Send + Sync {
 
     /// One refused record; `None` when it is not in quarantine.
     fn refused(&self, address: RecordAddress) -> Answer<'_, Option<RefusedRecord>>;
+
+    /// Suites and runs; `cursor`: where the page before ended. `None`: the cursor is none.
+    fn quality(&self, shown: Shown, cursor: Option<String>) -> Answer<'_, Option<Overview>>;
+
+    /// A run of a suite; `None`: there is no such run.
+    fn quality_run(&self, run_id: i64) -> Answer<'_, Option<RunReport>>;
+
+    /// A suite with its newest run; `None`: no suite of this name was ever run.
+    fn quality_suite(&self, name: String) -> Answer<'_, Option<SuiteReport>>;
 }

@@ -142,10 +142,10 @@ pub fn window(from: DateTime<Utc>, to: DateTime<Utc>, timeframe: Timeframe) -> S
 pub fn instant(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let local = time.with_timezone(&EXCHANGE_ZONE);
     let far = (now - time).abs() > TimeDelta::hours(18);
-    local.format(if far { "%-d %b %Y %H:%M:%S %Z" } else { "%H:%M:%S %Z" }).to_string()
+    if far { full_instant(time) } else { local.format("%H:%M:%S %Z").to_string() }
 }
 
-/// An instant to the second, with its date and its zone.
+/// An instant to the second, with its date and zone: `16 Jan 2024 16:00:00 EST`.
 pub fn full_instant(time: DateTime<Utc>) -> String {
     time.with_timezone(&EXCHANGE_ZONE).format("%-d %b %Y %H:%M:%S %Z").to_string()
 }

@@ -10,6 +10,7 @@ pub enum Action {
     NextTheme,
     Dashboard,
     Quarantine,
+    Quality,
     Home,
     ToggleHelp,
     /// The first key of a two-key command was pressed.
@@ -17,12 +18,13 @@ pub enum Action {
 }
 
 /// All shortcuts, for the sheet that `?` shows.
-pub const SHEET: [(&str, &str); 11] = [
+pub const SHEET: [(&str, &str); 12] = [
     ("/", "choose a symbol"),
     ("1 – 5", "timeframe 1m, 5m, 15m, 1h, 1d"),
     ("t", "theme: system, dark, light"),
     ("g d", "dashboard"),
     ("g r", "refused records"),
+    ("g q", "quality"),
     ("g h", "home"),
     ("← →", "bar by bar, in a focused chart; Home, End"),
     ("+ −", "zoom, in a focused chart"),
@@ -37,6 +39,7 @@ pub fn action(key: &str, after_g: bool) -> Option<Action> {
         match key {
             "d" => return Some(Action::Dashboard),
             "r" => return Some(Action::Quarantine),
+            "q" => return Some(Action::Quality),
             "h" => return Some(Action::Home),
             _ => {}
         }
@@ -71,6 +74,7 @@ mod tests {
         assert_eq!(action("d", false), None);
         assert_eq!(action("d", true), Some(Action::Dashboard));
         assert_eq!(action("r", true), Some(Action::Quarantine));
+        assert_eq!(action("q", true), Some(Action::Quality));
         assert_eq!(action("h", true), Some(Action::Home));
         assert_eq!(action("t", true), Some(Action::NextTheme));
     }

@@ -13,6 +13,7 @@ pub mod keyboard;
 pub mod live;
 mod pages;
 pub mod payload;
+pub mod quality;
 pub mod quarantine;
 pub mod query;
 
@@ -25,7 +26,7 @@ use leptos_router::{
     path,
 };
 use live::Live;
-use pages::{Dashboard, Landing, NotFound, Quarantine, QuarantineRecord};
+use pages::{Dashboard, Landing, NotFound, Quality, QualityRun, QualitySuite, Quarantine, QuarantineRecord};
 
 /// The whole document, rendered by the server. No inline style, and no script but the one that starts the WASM.
 #[cfg(feature = "ssr")]
@@ -71,6 +72,9 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/dashboard") view=Dashboard ssr=SsrMode::Async />
                 <Route path=path!("/quarantine") view=Quarantine ssr=SsrMode::Async />
                 <Route path=path!("/quarantine/:topic/:partition/:offset") view=QuarantineRecord ssr=SsrMode::Async />
+                <Route path=path!("/quality") view=Quality ssr=SsrMode::Async />
+                <Route path=path!("/quality/runs/:id") view=QualityRun ssr=SsrMode::Async />
+                <Route path=path!("/quality/suites/:name") view=QualitySuite ssr=SsrMode::Async />
             </Routes>
         </Router>
     }

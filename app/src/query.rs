@@ -53,9 +53,10 @@ impl Theme {
         }
     }
 
-    /// A path with this theme in its query.
+    /// A path, which may have a query, with this theme in its query.
     pub fn link(self, path: &str) -> String {
-        self.name().map_or_else(|| path.to_owned(), |name| format!("{path}?theme={name}"))
+        let joint = if path.contains('?') { '&' } else { '?' };
+        self.name().map_or_else(|| path.to_owned(), |name| format!("{path}{joint}theme={name}"))
     }
 }
 

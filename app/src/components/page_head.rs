@@ -24,6 +24,7 @@ pub fn PageHead(
             <a class="top-home" href=move || theme.get().link("/") rel="external" aria-label="stockstream, home"><Wordmark /></a>
             <nav class="page-nav" aria-label="Pages">
                 {page("/dashboard", "Dashboard")}
+                {page("/quality", "Quality")}
                 {page("/quarantine", "Quarantine")}
             </nav>
             <ThemeSwitch current=theme link />

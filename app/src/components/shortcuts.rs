@@ -93,6 +93,7 @@ fn listen(
             // Other pages are rendered by the server, with their data.
             (Action::Dashboard, _) => drop(window().location().assign(&page_link.run("/dashboard"))),
             (Action::Quarantine, _) => drop(window().location().assign(&page_link.run(crate::quarantine::PATH))),
+            (Action::Quality, _) => drop(window().location().assign(&page_link.run("/quality"))),
             (Action::Home, _) => drop(window().location().assign(&page_link.run("/"))),
             (Action::Timeframe(timeframe), Some(view)) => {
                 go(&view.get_untracked().with_timeframe(timeframe).link(), false)

@@ -58,6 +58,7 @@ pub fn TopBar(view: Memo<View>) -> impl IntoView {
             <SimulatedTag />
             <FreshnessBadge state heard id="hops-all" />
             <a class="top-link" href=move || view.with(|view| view.theme.link("/quarantine")) rel="external">"Quarantine"</a>
+            <a class="top-link" href=move || view.with(|view| view.theme.link("/quality")) rel="external">"Quality"</a>
             <a class="top-link" href="/api/openapi.json" rel="external">"API"</a>
             <ThemeSwitch
                 current=Signal::derive(move || view.with(|view| view.theme))

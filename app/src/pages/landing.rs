@@ -47,6 +47,7 @@ pub fn Landing() -> impl IntoView {
                 <nav class="landing-nav" aria-label="Pages">
                     <a class="top-link" href=move || theme.get().link("/dashboard") rel="external">"Dashboard"</a>
                     <a class="top-link" href=move || theme.get().link("/quarantine") rel="external">"Quarantine"</a>
+                    <a class="top-link" href=move || theme.get().link("/quality") rel="external">"Quality"</a>
                     <a class="top-link" href="/api/openapi.json" rel="external">"API"</a>
                 </nav>
                 <ThemeSwitch current=theme link=|theme: Theme| theme.link("/") />

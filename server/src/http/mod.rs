@@ -8,6 +8,7 @@ mod catalogue;
 mod control;
 mod csv;
 mod cursor;
+mod data_docs;
 mod document;
 mod error;
 mod gate;

@@ -1,9 +1,10 @@
 //! Pages, rendered here first and then hydrated in the browser, and the files they need.
 
-use super::{AppState, Catalogue, error, observe, quarantine_pages};
+use super::{AppState, Catalogue, data_docs, error, observe, quarantine_pages};
 use crate::store::{ReadError, Store};
 use app::{
     backend::{Absent, Answer, Backend, Unavailable},
+    quality::{Overview, RunReport, Shown, SuiteReport},
     quarantine::{RecordAddress, RefusedList, RefusedRecord},
 };
 use axum::{
@@ -116,6 +117,19 @@ pub(super) fn explain(error: ReadError) -> Unavailable {
     }
 }
 
+/// The same of data docs.
+fn explain_docs(error: data_docs::Unread) -> Unavailable {
+    match error {
+        data_docs::Unread::Store(error) => explain(error),
+        data_docs::Unread::Form(run_id) => {
+            tracing::error!(%error, "a page is rendered without data");
+            Unavailable(format!(
+                "Run {run_id} was recorded in a form that this version cannot read; the API has it as it is."
+            ))
+        }
+    }
+}
+
 impl Backend for PageBackend {
     fn symbols(&self) -> Answer<'_, Vec<SymbolInfo>> {
         Box::pin(async { self.catalogue.symbols().await.map(|symbols| symbols.to_vec()).map_err(explain) })
@@ -139,5 +153,17 @@ impl Backend for PageBackend {
 
     fn refused(&self, address: RecordAddress) -> Answer<'_, Option<RefusedRecord>> {
         Box::pin(quarantine_pages::record(&self.store, address, self.control))
+    }
+
+    fn quality(&self, shown: Shown, cursor: Option<String>) -> Answer<'_, Option<Overview>> {
+        Box::pin(async move { data_docs::overview(&self.store, shown, cursor.as_deref()).await.map_err(explain_docs) })
+    }
+
+    fn quality_run(&self, run_id: i64) -> Answer<'_, Option<RunReport>> {
+        Box::pin(async move { data_docs::run_report(&self.store, run_id).await.map_err(explain_docs) })
+    }
+
+    fn quality_suite(&self, name: String) -> Answer<'_, Option<SuiteReport>> {
+        Box::pin(async move { data_docs::suite_report(&self.store, &name).await.map_err(explain_docs) })
     }
 }

@@ -5,7 +5,7 @@ use super::{
     error::ProblemBody,
     params::{Limit, Params, Query, Request},
 };
-use crate::store::{RunFilter, Store, TrendPoint, ValidationRun};
+use crate::store::{ReadError, RunFilter, Store, TrendPoint, ValidationRun};
 use axum::{
     Json,
     extract::{Path, State},
@@ -165,8 +165,15 @@ impl Request for ValidationListRequest {
     }
 }
 
+/// The question's next page; `None` when the cursor belongs to another one, or is none.
+pub(super) fn go_on(filter: RunFilter, cursor: Option<&str>) -> Option<RunFilter> {
+    let Some(cursor) = cursor else { return Some(filter) };
+    let cursor: Cursor = cursor.parse().ok()?;
+    (cursor.question == question(&filter)).then_some(RunFilter { before: Some(cursor.before), ..filter })
+}
+
 /// The newest runs that a filter allows, at most `limit`, and the cursor of the next page.
-pub(super) async fn page(store: &Store, filter: &RunFilter, limit: u32) -> Result<ValidationPage, Problem> {
+pub(super) async fn page(store: &Store, filter: &RunFilter, limit: u32) -> Result<ValidationPage, ReadError> {
     // One more than shown tells whether there is another page.
     let mut runs = store.validation_runs(filter, limit + 1).await?;
     let more = runs.len() > limit as usize;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
 mod control;
+mod data_docs;
 mod edges;
 mod market_data;
 mod operations;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use server::store::Cause;
 
 /// Three expectations: of the table, of a column, and one that cannot be evaluated.
-const SUITE: &str = r#"{"name": "prices & volumes", "meta": {}, "expectations": [
+pub const SUITE: &str = r#"{"name": "prices & volumes", "meta": {}, "expectations": [
     {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 10, "max_value": 20000}},
     {"type": "expect_column_values_to_be_between", "kwargs": {"column": "close", "min_value": 0, "mostly": 0.99},
      "severity": "warning"},

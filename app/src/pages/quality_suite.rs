@@ -1,0 +1,97 @@
+use super::quality::Trouble;
+use crate::{
+    components::{FindingGroups, NewerRun, Nothing, PageHead, RunTable, Shortcuts, VerdictMark},
+    format,
+    quality::{
+        SuiteReport, Verdict,
+        load::{self, Loaded},
+        run_path, suite_path,
+    },
+    query::Theme,
+};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_params_map, use_query_map};
+
+/// One suite: what it checks, how that stands, and its runs.
+#[component]
+pub fn QualitySuite() -> impl IntoView {
+    let (query, params) = (use_query_map(), use_params_map());
+    let theme = Memo::new(move |_| query.with(|query| Theme::parse(query.get_str("theme"))));
+    let name = params.with_untracked(|params| params.get("name").unwrap_or_default());
+    let path = StoredValue::new(suite_path(&name));
+    let path = Signal::derive(move || path.get_value());
+    let page = {
+        let name = name.clone();
+        Resource::new_blocking(|| (), move |()| load::suite(name.clone()))
+    };
+    view! {
+        <Title text=name.clone() />
+        <div class="page">
+            <PageHead theme link=move |theme: Theme| path.with(|path| theme.link(path)) current="/quality" />
+            <main class="report">
+                <p class="report-trail">
+                    <a href=move || theme.get().link("/quality") rel="external">"Data quality"</a>
+                </p>
+                <h1>{name}</h1>
+                <Suspense fallback=|| view! { <p class="report-lead">"…"</p> }>
+                    {move || Suspend::new(async move {
+                        match page.await {
+                            Loaded::Ready(report) => view! { <Report report theme /> }.into_any(),
+                            Loaded::Missing => {
+                                view! {
+                                    <Nothing title="No suite of this name was ever run.">
+                                        <p><a href=move || theme.get().link("/quality") rel="external">"All suites and runs"</a></p>
+                                    </Nothing>
+                                }
+                                    .into_any()
+                            }
+                            Loaded::Trouble(why) => view! { <Trouble why theme /> }.into_any(),
+                        }
+                    })}
+                </Suspense>
+            </main>
+            <Shortcuts
+                view=None
+                next_theme=move |()| theme.get_untracked().next().link(&path.get_untracked())
+                page_link=move |path| theme.get_untracked().link(path)
+            />
+        </div>
+    }
+}
+
+#[component]
+fn Report(report: SuiteReport, theme: Memo<Theme>) -> impl IntoView {
+    let SuiteReport { latest, runs } = report;
+    let run = latest.run;
+    let verdict = if run.success { Verdict::Met } else { Verdict::Unmet };
+    let newest = run_path(run.run_id);
+    let has_more = runs.next_cursor.is_some();
+    let rows = runs.runs;
+    let shown = rows.len();
+    view! {
+        <p class="report-lead">
+            <VerdictMark verdict />
+            " "
+            {run.score()}
+            " in its newest run, "
+            <a href=move || theme.get().link(&newest) rel="external">"run "{run.run_id}</a>
+            " of "
+            {run.asset.clone()}
+            ", "
+            <time datetime=run.started_at.to_rfc3339()>{format::full_instant(run.started_at)}</time>
+        </p>
+        <NewerRun run theme />
+        <h2 class="report-heading">"What it checks"</h2>
+        {if latest.findings.is_empty() {
+            view! { <p class="report-none">"The suite expects nothing."</p> }.into_any()
+        } else {
+            view! { <FindingGroups findings=latest.findings /> }.into_any()
+        }}
+        <section class="report-section" aria-labelledby="runs-title">
+            <h2 id="runs-title">"Its runs"</h2>
+            <RunTable runs=Signal::stored(rows) theme caption="Runs of this suite, the newest first" />
+            {has_more.then(|| view! { <p class="report-more">{format!("The newest {shown}.")}</p> })}
+        </section>
+    }
+}

@@ -1,0 +1,238 @@
+//! What expectation suites found, as the pages show it: the content of each page, and how it is divided and counted.
+//!
+//! Runs, suites and pages of runs are read from the API too, when a page refreshes itself; so their members are the
+//! API's. This module knows no suite's rules: sentences and findings come as text.
+
+pub mod load;
+#[cfg(feature = "hydrate")]
+pub mod refresh;
+pub mod trend;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use trend::Point;
+
+/// Runs on a page.
+pub const RUNS: u32 = 50;
+/// Runs that a trend goes back.
+pub const TREND: u32 = 30;
+
+/// A run of a suite, without its results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub run_id: i64,
+    pub suite: String,
+    /// The table that was validated, or the stream.
+    pub asset: String,
+    /// `schedule`, `demand` or `window`.
+    pub cause: String,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    pub success: bool,
+    /// Expectations, and how many of them are met.
+    pub evaluated: u32,
+    pub met: u32,
+}
+
+impl Run {
+    /// `11 of 12 met`.
+    pub fn score(&self) -> String {
+        format!("{} of {} met", self.met, self.evaluated)
+    }
+}
+
+/// Some runs, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    pub runs: Vec<Run>,
+    /// Where the next page goes on; `None` on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// The newest run of each suite.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Suites {
+    pub suites: Vec<Run>,
+}
+
+/// The content of `/quality`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    pub suites: Suites,
+    pub runs: Runs,
+}
+
+/// What became of an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    Met,
+    Unmet,
+    /// It could not be evaluated, and so has not passed.
+    CouldNot,
+}
+
+/// A value that an expectation did not expect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unexpected {
+    pub value: String,
+    /// The primary key of its row, where there is one.
+    pub key: Option<String>,
+}
+
+/// One expectation of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// In the suite, from 0.
+    pub place: usize,
+    /// What it speaks of: a column's name; `None`: several columns, or the table as a whole.
+    pub column: Option<String>,
+    /// `expect_column_values_to_not_be_null` …
+    pub kind: String,
+    pub sentence: String,
+    /// `critical`, `warning` or `info`.
+    pub severity: String,
+    pub verdict: Verdict,
+    /// What was found, in a line.
+    pub found: Option<String>,
+    /// The first unexpected values.
+    pub unexpected: Vec<Unexpected>,
+    /// This run and those before it, the oldest first.
+    pub trend: Vec<Point>,
+}
+
+/// The content of `/quality/runs/{id}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    pub run: Run,
+    /// In the suite's order.
+    pub findings: Vec<Finding>,
+}
+
+/// The content of `/quality/suites/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SuiteReport {
+    /// Its newest run.
+    pub latest: RunReport,
+    pub runs: Runs,
+}
+
+/// The findings of one column, or of the table as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    pub title: String,
+    /// Whether the title is a column's name.
+    pub is_column: bool,
+    pub findings: Vec<Finding>,
+}
+
+impl Group {
+    pub fn not_met(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.verdict != Verdict::Met).count()
+    }
+}
+
+/// Divides findings by column, in the order in which the columns come up; what is about no single column comes first.
+pub fn groups(findings: Vec<Finding>) -> Vec<Group> {
+    let (of_columns, of_table): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.column.is_some());
+    let mut groups = Vec::new();
+    if !of_table.is_empty() {
+        groups.push(Group { title: "The table as a whole".to_owned(), is_column: false, findings: of_table });
+    }
+    let first_column = groups.len();
+    for finding in of_columns {
+        let column = finding.column.clone().unwrap_or_default();
+        match groups[first_column..].iter_mut().find(|group| group.title == column) {
+            Some(group) => group.findings.push(finding),
+            None => groups.push(Group { title: column, is_column: true, findings: vec![finding] }),
+        }
+    }
+    groups
+}
+
+/// Which runs or expectations a page shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    #[default]
+    All,
+    Failed,
+}
+
+impl Shown {
+    pub const ALL: [Self; 2] = [Self::All, Self::Failed];
+
+    /// From the query's `show`.
+    pub fn parse(text: Option<&str>) -> Self {
+        if text == Some("failed") { Self::Failed } else { Self::All }
+    }
+
+    /// A path that shows these.
+    pub fn link(self, path: &str) -> String {
+        match self {
+            Self::All => path.to_owned(),
+            Self::Failed => format!("{path}?show=failed"),
+        }
+    }
+}
+
+/// How a page follows the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Following {
+    /// It does not: without a script, or because it shows older runs.
+    No,
+    Yes,
+    /// The last question was not answered.
+    Lost,
+}
+
+/// The address of a suite's page.
+pub fn suite_path(name: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    format!("/quality/suites/{}", utf8_percent_encode(name, SEGMENT))
+}
+
+/// The address of a run's page.
+pub fn run_path(run_id: i64) -> String {
+    format!("/quality/runs/{run_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(place: usize, column: Option<&str>, verdict: Verdict) -> Finding {
+        Finding {
+            place,
+            column: column.map(str::to_owned),
+            kind: "expect_column_values_to_not_be_null".to_owned(),
+            sentence: String::new(),
+            severity: "critical".to_owned(),
+            verdict,
+            found: None,
+            unexpected: Vec::new(),
+            trend: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn findings_are_divided_by_column_and_none_is_lost() {
+        let groups = groups(vec![
+            finding(0, Some("close"), Verdict::Met),
+            finding(1, None, Verdict::CouldNot),
+            finding(2, Some("open"), Verdict::Met),
+            finding(3, Some("close"), Verdict::Unmet),
+            finding(4, Some("The table as a whole"), Verdict::Met),
+        ]);
+        let places: Vec<(bool, usize, Vec<usize>)> = groups
+            .iter()
+            .map(|group| (group.is_column, group.not_met(), group.findings.iter().map(|f| f.place).collect()))
+            .collect();
+        assert_eq!(places, [(false, 1, vec![1]), (true, 1, vec![0, 3]), (true, 0, vec![2]), (true, 0, vec![4])]);
+    }
+
+    #[test]
+    fn a_suite_of_any_name_has_an_address() {
+        assert_eq!(suite_path("stock_suite-1.0"), "/quality/suites/stock_suite-1.0");
+        assert_eq!(suite_path("a/b ?é"), "/quality/suites/a%2Fb%20%3F%C3%A9");
+    }
+}
