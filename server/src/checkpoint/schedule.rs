@@ -10,6 +10,8 @@ use quality::suite::ValidationResult;
 use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// Before the first run: a program that has just been set up has no rows yet, and nobody wants to be told so.
+const FIRST: Duration = Duration::from_secs(30);
 /// After a run that could not be: the database is away, or not migrated yet.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -50,6 +52,7 @@ impl Runner {
         // full time, so that one instance by itself does not skip every other time.
         let not_within = TimeDelta::from_std(every.mul_f64(0.9)).ok();
         let mut is_well = true;
+        tokio::time::sleep(every.min(FIRST)).await;
         loop {
             let pause = match self.run(checkpoint, Cause::Schedule, not_within).await {
                 Ok(_) => {

@@ -90,7 +90,13 @@ async fn until_fenced(zombie: &mut Writer, batch: &Batch) {
 
 impl Machine {
     async fn open(store: &Store, key: &PartitionKey) -> Writer {
-        Writer::open(store.clone(), key.clone(), Arc::new(|_| false)).await.expect("the partition opens")
+        loop {
+            match Writer::open(store.clone(), key.clone(), Arc::new(|_| false)).await {
+                // As the pipeline does; a busy machine may take its time with a new connection.
+                Err(sqlx::Error::PoolTimedOut) => {}
+                opened => return opened.expect("the partition opens"),
+            }
+        }
     }
 
     /// The next records of the topic that go into one batch.
