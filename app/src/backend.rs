@@ -22,6 +22,11 @@ pub struct Unavailable(pub String);
 #[derive(Clone)]
 pub struct Absent(pub Arc<dyn Fn() + Send + Sync>);
 
+/// Called with the reason when the quality pages' data cannot be had, by whoever would rather have no page than one that
+/// says so.
+#[derive(Clone)]
+pub struct Failed(pub Arc<dyn Fn(&str) + Send + Sync>);
+
 pub trait Backend: Send + Sync {
     /// All symbols, by name.
     fn symbols(&self) -> Answer<'_, Vec<SymbolInfo>>;

@@ -1,7 +1,8 @@
 //! Everything with I/O.
 //!
 //! `command` is what the binary does, `config` what it can be told, `application` the running whole; `pipeline` consumes and writes, `store` holds all
-//! SQL, `feed` pushes to sockets, `http` answers requests, `embedded` is the stack of `demo`, `source` writes into
+//! SQL, `feed` pushes to sockets, `http` answers requests, `static_site` writes
+//! pages to files, `embedded` is the stack of `demo`, `source` writes into
 //! source databases, `telemetry` is logs and metrics, `failpoint` is where the chaos harness
 //! strikes.
 
@@ -17,6 +18,7 @@ pub mod http;
 pub mod outbound;
 pub mod pipeline;
 pub mod source;
+pub mod static_site;
 pub mod store;
 pub mod telemetry;
 pub mod verify;

@@ -1,5 +1,5 @@
 use super::{ThemeSwitch, Wordmark};
-use crate::query::Theme;
+use crate::{quality::Exported, query::Theme};
 use leptos::prelude::*;
 
 /// The head of a page that is read rather than watched: home, the other pages, the theme.
@@ -19,6 +19,9 @@ pub fn PageHead(
             </a>
         }
     };
+    if use_context::<Exported>().is_some() {
+        return view! { <header class="page-head"><Wordmark /></header> }.into_any();
+    }
     view! {
         <header class="page-head">
             <a class="top-home" href=move || theme.get().link("/") rel="external" aria-label="stockstream, home"><Wordmark /></a>
@@ -30,4 +33,5 @@ pub fn PageHead(
             <ThemeSwitch current=theme link />
         </header>
     }
+    .into_any()
 }

@@ -18,7 +18,7 @@ pub enum Loaded<T> {
 #[cfg(feature = "ssr")]
 mod ask {
     use super::Loaded;
-    use crate::backend::{Absent, Answer, Backend, Unavailable};
+    use crate::backend::{Absent, Answer, Backend, Failed, Unavailable};
     use leptos::prelude::use_context;
     use std::{future::Future, sync::Arc};
 
@@ -26,7 +26,8 @@ mod ask {
     pub(super) fn ask<T: Send + 'static>(
         question: impl for<'a> FnOnce(&'a dyn Backend) -> Answer<'a, Option<T>> + Send + 'static,
     ) -> impl Future<Output = Loaded<T>> + Send {
-        let (backend, absent) = (use_context::<Arc<dyn Backend>>(), use_context::<Absent>());
+        let backend = use_context::<Arc<dyn Backend>>();
+        let (absent, failed) = (use_context::<Absent>(), use_context::<Failed>());
         async move {
             let Some(backend) = backend else {
                 return Loaded::Trouble("The server has no data source.".to_owned());
@@ -39,7 +40,12 @@ mod ask {
                     }
                     Loaded::Missing
                 }
-                Err(Unavailable(why)) => Loaded::Trouble(why),
+                Err(Unavailable(why)) => {
+                    if let Some(Failed(tell)) = failed {
+                        tell(&why);
+                    }
+                    Loaded::Trouble(why)
+                }
             }
         }
     }

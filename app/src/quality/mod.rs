@@ -174,6 +174,10 @@ impl Shown {
     }
 }
 
+/// In context while pages are rendered to be files: they link to each other only, and change nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Exported;
+
 /// How a page follows the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Following {

@@ -2,6 +2,7 @@
 
 mod decode;
 mod demo;
+mod docs;
 mod health;
 mod pipeline;
 mod quarantine;
@@ -13,7 +14,7 @@ mod verify;
 
 use crate::{
     checkpoint,
-    config::{Cli, Command, ConfigCommand, FeedCommand, Mistakes},
+    config::{Cli, Command, ConfigCommand, DocsCommand, FeedCommand, Mistakes},
     http, source,
     store::SchemaError,
     telemetry,
@@ -112,6 +113,10 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             if !clean {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        Command::Docs(DocsCommand::Export(args)) => {
+            let config = args.check()?;
+            block_on(log, |_| docs::export(config))?;
         }
         Command::Openapi => {
             let document = http::openapi().to_pretty_json().map_err(anyhow::Error::from)?;

@@ -3,6 +3,7 @@
 mod alert;
 mod checked;
 mod control;
+mod docs;
 mod kafka;
 mod limits;
 mod policy;
@@ -15,6 +16,7 @@ mod verify;
 pub use alert::{AlertArgs, AlertConfig};
 pub use checked::{Checked, Mistakes};
 pub use control::{ControlArgs, ControlToken, PipelineArgs, PipelineCommand, Target, TargetArgs};
+pub use docs::{DocsCommand, DocsExportArgs, DocsExportConfig};
 pub use kafka::KafkaArgs;
 pub use limits::LimitArgs;
 pub use policy::PolicyArgs;
@@ -77,6 +79,9 @@ pub enum Command {
     /// Looks at an expectation suite of Great Expectations, of either dialect.
     #[command(subcommand)]
     Suite(SuiteCommand),
+    /// Writes what suites found as pages for those who cannot ask the server.
+    #[command(subcommand)]
+    Docs(DocsCommand),
     /// Prints the OpenAPI document of the REST API.
     Openapi,
     /// Looks at the configuration.

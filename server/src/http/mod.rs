@@ -34,7 +34,7 @@ pub use error::{Problem, Violation};
 pub use gate::Gate;
 pub use limit::{Limits, RequestRate};
 pub use original::Replays;
-pub use pages::PageBackend;
+pub use pages::{PageBackend, data_docs_pages};
 pub use serve::serve;
 pub use state::AppState;
 

@@ -3,8 +3,8 @@
 use super::{AppState, Catalogue, data_docs, error, observe, quarantine_pages};
 use crate::store::{ReadError, Store};
 use app::{
-    backend::{Absent, Answer, Backend, Unavailable},
-    quality::{Overview, RunReport, Shown, SuiteReport},
+    backend::{Absent, Answer, Backend, Failed, Unavailable},
+    quality::{Exported, Overview, RunReport, Shown, SuiteReport},
     quarantine::{RecordAddress, RefusedList, RefusedRecord},
 };
 use axum::{
@@ -15,14 +15,14 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use leptos::{context::provide_context, nonce::use_nonce, prelude::use_context};
+use leptos::{config::LeptosOptions, context::provide_context, nonce::use_nonce, prelude::use_context};
 use leptos_axum::{
     LeptosRoutes, ResponseOptions, file_and_error_handler_with_context,
     generate_route_list_with_exclusions_and_ssg_and_context,
 };
 use market::{
     Stats, Symbol, Timeframe,
-    wire::{ServerMessage, SourceKind, SymbolInfo},
+    wire::{ServerMessage, SourceKind, SourceMode, SymbolInfo},
 };
 use std::sync::Arc;
 use tower_http::services::ServeDir;
@@ -54,6 +54,30 @@ pub fn routes(state: &AppState) -> Router<AppState> {
         .fallback_service(files)
         .layer(middleware::from_fn(refuse_unnameable))
         .layer(middleware::from_fn(observe::revalidate))
+}
+
+/// The pages of data docs as they are written to files: rendered from the store alone, with nothing else around them.
+/// `failed` hears of each that has no data.
+pub fn data_docs_pages(store: Store, failed: Failed) -> Router {
+    let backend: Arc<dyn Backend> = Arc::new(PageBackend {
+        catalogue: Catalogue::new(store.clone()),
+        store,
+        source: SourceKind { mode: SourceMode::Live, simulated: false, speed: None },
+        control: false,
+    });
+    let context = move || {
+        provide_context(Arc::clone(&backend));
+        provide_context(failed.clone());
+        provide_context(Exported);
+        provide_absence();
+    };
+    let options = LeptosOptions::builder().output_name("stockstream").build();
+    let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context.clone());
+    let shell = {
+        let options = options.clone();
+        move || app::shell(options.clone())
+    };
+    Router::new().leptos_routes_with_context(&options, pages, context, shell).with_state(options)
 }
 
 /// A name that no file can have is a name of nothing; the file system would call it an error.

@@ -5,6 +5,7 @@
 mod control;
 mod data_docs;
 mod edges;
+mod export;
 mod market_data;
 mod operations;
 mod original;
