@@ -1,6 +1,6 @@
 //! Carrying alerts to their targets: one bounded queue each, so that a slow one delays nobody else.
 
-use super::{Alert, Setback, Target};
+use super::{News, Setback, Target};
 use rand::Rng;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -13,14 +13,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const QUEUE: usize = 64;
 
 /// How long one attempt may take, whatever the target promises.
-const ATTEMPT: Duration = Duration::from_secs(15);
+pub const ATTEMPT: Duration = Duration::from_secs(15);
 
 /// How often and how long a delivery is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// The first pause; each pause doubles and is jittered by half.
     pub first: Duration,
-    /// The longest pause, also when the target asks for a longer one.
+    /// The longest of these pauses; a target that asks for a longer one gets it.
     pub longest: Duration,
     /// An alert that could not be delivered for so long is old news.
     pub give_up: Duration,
@@ -35,7 +35,7 @@ impl Default for Patience {
 /// The way to every target. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Alerts {
-    queues: Arc<[(&'static str, mpsc::Sender<Alert>)]>,
+    queues: Arc<[(&'static str, mpsc::Sender<News>)]>,
 }
 
 impl Alerts {
@@ -56,7 +56,8 @@ impl Alerts {
     }
 
     /// Tells everybody. Never waits: what finds a full queue is counted, logged and dropped.
-    pub fn tell(&self, alert: Alert) {
+    pub fn tell(&self, news: impl Into<News>) {
+        let alert = news.into();
         for (target, queue) in &*self.queues {
             if queue.try_send(alert.clone()).is_err() {
                 count(target, "dropped");
@@ -66,7 +67,7 @@ impl Alerts {
     }
 }
 
-async fn carry(target: Box<dyn Target>, mut queue: mpsc::Receiver<Alert>, patience: Patience, stop: CancellationToken) {
+async fn carry(target: Box<dyn Target>, mut queue: mpsc::Receiver<News>, patience: Patience, stop: CancellationToken) {
     while let Some(Some(alert)) = stop.run_until_cancelled(queue.recv()).await {
         if stop.run_until_cancelled(deliver(&*target, &alert, patience)).await.is_none() {
             tracing::warn!(target = target.name(), %alert, "not delivered before the end");
@@ -77,7 +78,7 @@ async fn carry(target: Box<dyn Target>, mut queue: mpsc::Receiver<Alert>, patien
     }
 }
 
-async fn deliver(target: &dyn Target, alert: &Alert, patience: Patience) {
+async fn deliver(target: &dyn Target, alert: &News, patience: Patience) {
     let began = Instant::now();
     let mut pause = patience.first;
     loop {
@@ -93,7 +94,7 @@ async fn deliver(target: &dyn Target, alert: &Alert, patience: Patience) {
             }
         };
         let after = match &setback {
-            Setback::Later { after, .. } => after.unwrap_or_else(|| jittered(pause)).min(patience.longest),
+            Setback::Later { after, .. } => after.unwrap_or_else(|| jittered(pause)),
             Setback::Never(_) => patience.give_up,
         };
         if began.elapsed() + after >= patience.give_up {

@@ -1,20 +1,61 @@
 //! Telling people that something is wrong, and that it is right again.
 //!
-//! [`Incidents`] decides from the pipeline's status what there is to tell, [`Alerts`] carries it to every [`Target`]
-//! without making anybody wait. This module never touches the stream: it reads a status and writes to a bounded queue.
+//! [`Incidents`] decides from the pipeline's status what there is to tell, [`SuiteAlerts`] from the runs of expectation
+//! suites; [`Alerts`] carries both as [`News`] to every [`Target`] without making anybody wait. This module never touches
+//! the stream: it reads a status, is handed runs, and writes to bounded queues.
 
 mod delivery;
 mod incident;
+mod post;
+mod public_url;
+mod sample;
+mod slack;
+mod suite;
 mod target;
 mod webhook;
 
-pub use delivery::{Alerts, Patience};
+pub use delivery::{ATTEMPT, Alerts, Patience};
 pub use incident::{Incidents, watch};
+pub use post::UnusableWebhook;
+pub use public_url::PublicUrl;
+pub use sample::sample;
+pub use slack::Slack;
+pub use suite::{Event, Item, Notice, NotifyOn, RunReport, SuiteAlerts, SuiteIncidents, SuitePolicy, SuiteState};
 pub use target::{Log, Setback, Target};
 pub use webhook::Webhook;
 
 use chrono::{DateTime, Utc};
-use std::fmt;
+use std::{fmt, sync::Arc};
+
+/// What targets are told. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Of the pipeline.
+    Pipeline(Arc<Alert>),
+    /// Of expectation suites.
+    Suites(Arc<Notice>),
+}
+
+impl From<Alert> for News {
+    fn from(alert: Alert) -> Self {
+        Self::Pipeline(Arc::new(alert))
+    }
+}
+
+impl From<Notice> for News {
+    fn from(notice: Notice) -> Self {
+        Self::Suites(Arc::new(notice))
+    }
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pipeline(alert) => alert.fmt(f),
+            Self::Suites(notice) => notice.fmt(f),
+        }
+    }
+}
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Where alerts go.
 
-use super::{Alert, Turn};
+use super::{Alert, Item, News, Turn};
 use futures::future::BoxFuture;
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use std::time::Duration;
 ///
 /// A delivery that was reported as failed may have arrived: a target may see an alert twice, and in rare cases (it was
 /// away for longer than [`Patience`](super::Patience) lasts, or more alerts came than the queue holds) not at all.
-/// Alerts of one target are delivered in order, one at a time.
+/// What one target is told comes in order, one at a time.
 pub trait Target: Send + Sync + 'static {
     /// For logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Delivers one alert; comes back within seconds.
-    fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), Setback>>;
+    /// Delivers one message; comes back within seconds.
+    fn deliver<'a>(&'a self, news: &'a News) -> BoxFuture<'a, Result<(), Setback>>;
 }
 
 /// Why an alert was not delivered. The text says so without any secret.
@@ -41,12 +41,28 @@ impl Target for Log {
         "log"
     }
 
-    fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), Setback>> {
-        let (kind, subject, message) = (alert.kind.as_str(), &alert.subject, &alert.message);
-        match alert.turn {
-            Turn::Opened => tracing::error!(kind, %subject, since = %alert.since, "alert: {message}"),
-            Turn::Resolved => tracing::info!(kind, %subject, since = %alert.since, "resolved: {message}"),
+    fn deliver<'a>(&'a self, news: &'a News) -> BoxFuture<'a, Result<(), Setback>> {
+        match news {
+            News::Pipeline(alert) => log_alert(alert),
+            News::Suites(notice) => notice.items.iter().for_each(log_item),
         }
         Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+fn log_alert(alert: &Alert) {
+    let (kind, subject, message) = (alert.kind.as_str(), &alert.subject, &alert.message);
+    match alert.turn {
+        Turn::Opened => tracing::error!(kind, %subject, since = %alert.since, "alert: {message}"),
+        Turn::Resolved => tracing::info!(kind, %subject, since = %alert.since, "resolved: {message}"),
+    }
+}
+
+fn log_item(item: &Item) {
+    let (event, since, owner) = (item.event.as_str(), item.first_seen, item.owner.as_deref());
+    if item.event.is_bad() {
+        tracing::error!(event, %since, owner, failed_runs = item.failed_runs, "alert: {item}");
+    } else {
+        tracing::info!(event, %since, owner, failed_runs = item.failed_runs, "{item}");
     }
 }

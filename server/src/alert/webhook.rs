@@ -1,59 +1,40 @@
-//! An incoming webhook, as Slack has them: the alert as text, and as two blocks.
+//! A webhook of anybody's: one JSON document per message, the shape of which `docs/alerts.md` describes.
 
-use super::{Alert, AlertKind, Setback, Target, Turn};
-use crate::outbound::{self, Policy, Refusal};
+use super::{
+    Alert, Item, News, Notice, PublicUrl, Setback, Target, Turn,
+    post::{Poster, UnusableWebhook},
+};
+use crate::outbound::Policy;
 use futures::future::BoxFuture;
-use reqwest::{Client, StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
+use quality::suite::ExpectationResult;
+use secrecy::SecretString;
 use serde_json::{Value, json};
-use std::time::Duration;
 
-/// The longest text Slack takes in a section.
-const TEXT_LIMIT: usize = 3_000;
+/// The documents' version; a reader refuses a newer one.
+const VERSION: u32 = 1;
+/// Items that one document holds, and failed expectations that one item holds; the others are counted.
+const LIMITS: (usize, usize) = (50, 50);
 
-/// The URL is a secret: whoever knows it can write to the channel.
+/// A URL that gets JSON documents.
 #[derive(Debug)]
 pub struct Webhook {
-    url: SecretString,
-    client: Client,
-}
-
-/// The webhook cannot be used as configured.
-#[derive(Debug, thiserror::Error)]
-pub enum UnusableWebhook {
-    #[error("the webhook's URL {0}")]
-    Refused(#[from] Refusal),
-    #[error("the webhook's client cannot be set up: {0}")]
-    Client(String),
+    poster: Poster,
+    public_url: Option<PublicUrl>,
 }
 
 impl Webhook {
+    /// `public_url`: where links lead; without it there are none.
+    ///
     /// # Errors
     /// The policy does not allow the URL, or TLS cannot be set up.
-    pub fn new(url: SecretString, policy: &Policy) -> Result<Self, UnusableWebhook> {
-        outbound::check_url(url.expose_secret(), policy)?;
-        let client = outbound::client(policy).map_err(|error| UnusableWebhook::Client(outbound::describe(error)))?;
-        Ok(Self { url, client })
+    pub fn new(url: SecretString, policy: &Policy, public_url: Option<PublicUrl>) -> Result<Self, UnusableWebhook> {
+        Ok(Self { poster: Poster::new(url, policy)?, public_url })
     }
 
-    async fn post(&self, alert: &Alert) -> Result<(), Setback> {
-        let later = |reason| Setback::Later { reason, after: None };
-        let request = self.client.post(self.url.expose_secret()).json(&message(alert));
-        let response = request.send().await.map_err(|error| later(outbound::describe(error)))?;
-        let status = response.status();
-        match status {
-            _ if status.is_success() => Ok(()),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Err(Setback::Later {
-                reason: format!("the webhook answers {status}"),
-                after: response
-                    .headers()
-                    .get(header::RETRY_AFTER)
-                    .and_then(|after| after.to_str().ok()?.trim().parse().ok())
-                    .map(Duration::from_secs),
-            }),
-            StatusCode::REQUEST_TIMEOUT => Err(later(format!("the webhook answers {status}"))),
-            _ if status.is_server_error() => Err(later(format!("the webhook answers {status}"))),
-            _ => Err(Setback::Never(format!("the webhook answers {status}: is its URL still right?"))),
+    fn document(&self, news: &News) -> Value {
+        match news {
+            News::Pipeline(alert) => of_pipeline(alert),
+            News::Suites(notice) => of_suites(notice, self.public_url.as_ref()),
         }
     }
 }
@@ -63,97 +44,71 @@ impl Target for Webhook {
         "webhook"
     }
 
-    fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), Setback>> {
-        Box::pin(self.post(alert))
+    fn deliver<'a>(&'a self, news: &'a News) -> BoxFuture<'a, Result<(), Setback>> {
+        Box::pin(async move { self.poster.post(&self.document(news)).await })
     }
 }
 
-/// The alert as Slack's Block Kit has it. `text` is what notifications show, and what others than Slack understand.
-fn message(alert: &Alert) -> Value {
-    let (icon, turn) = match (alert.turn, alert.kind) {
-        (Turn::Resolved, _) => (":white_check_mark:", "Resolved"),
-        (Turn::Opened, AlertKind::RetentionGap) => (":warning:", "Data lost in Kafka"),
-        (Turn::Opened, AlertKind::PartitionPaused) => (":rotating_light:", "Partition paused"),
-        (Turn::Opened, AlertKind::PipelineDown) => (":rotating_light:", "Pipeline down"),
-    };
-    let text = shortened(&escaped(&alert.to_string()), TEXT_LIMIT);
-    let section = format!("{icon} *{turn}* · `{}`\n{}", escaped(&alert.subject), escaped(&alert.message));
-    let context = format!(
-        "stockstream · {} · since {} · {}",
-        alert.kind.as_str(),
-        alert.since.format("%Y-%m-%d %H:%M:%S UTC"),
-        alert.at.format("%Y-%m-%d %H:%M:%S UTC"),
-    );
+fn of_pipeline(alert: &Alert) -> Value {
     json!({
-        "text": text,
-        "blocks": [
-            {"type": "section", "text": {"type": "mrkdwn", "text": shortened(&section, TEXT_LIMIT)}},
-            {"type": "context", "elements": [{"type": "mrkdwn", "text": context}]},
-        ],
+        "version": VERSION,
+        "type": "pipeline",
+        "at": alert.at,
+        "text": alert.to_string(),
+        "event": match alert.turn { Turn::Opened => "opened", Turn::Resolved => "resolved" },
+        "kind": alert.kind.as_str(),
+        "subject": alert.subject,
+        "message": alert.message,
+        "since": alert.since,
     })
 }
 
-/// The three characters that mean something to Slack: a message can neither link nor call anybody.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+fn of_suites(notice: &Notice, public_url: Option<&PublicUrl>) -> Value {
+    json!({
+        "version": VERSION,
+        "type": "suites",
+        "at": notice.at,
+        "text": notice.to_string(),
+        "items": notice.items.iter().take(LIMITS.0).map(|item| of_item(item, public_url)).collect::<Value>(),
+        "items_left_out": notice.items.len().saturating_sub(LIMITS.0),
+    })
 }
 
-fn shortened(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_owned();
-    }
-    text.chars().take(limit - 1).chain(['…']).collect()
+fn of_item(item: &Item, public_url: Option<&PublicUrl>) -> Value {
+    let run = item.run.as_ref().map(|run| {
+        let (met, evaluated) = run.result.met();
+        let failed = run.result.results.iter().filter(|result| !result.success);
+        json!({
+            "run_id": run.run_id,
+            "url": public_url.map(|url| url.run(run.run_id)),
+            "suite": run.suite(),
+            "suite_url": public_url.map(|url| url.suite(run.suite())),
+            "asset": run.asset,
+            "started_at": run.started_at,
+            "finished_at": run.finished_at,
+            "success": run.result.success(),
+            "evaluated": evaluated,
+            "met": met,
+            "failed": failed.take(LIMITS.1).map(of_expectation).collect::<Value>(),
+            "failed_left_out": (evaluated - met).saturating_sub(LIMITS.1),
+        })
+    });
+    json!({
+        "event": item.event,
+        "checkpoint": item.checkpoint,
+        "owner": item.owner,
+        "first_seen": item.first_seen,
+        "failed_runs": item.failed_runs,
+        "run": run,
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::{DateTime, Utc};
-
-    fn alert(message: &str) -> Alert {
-        let at: DateTime<Utc> = "2024-01-16T14:31:00Z".parse().unwrap();
-        Alert {
-            kind: AlertKind::PartitionPaused,
-            turn: Turn::Opened,
-            subject: "t[0]".to_owned(),
-            message: message.to_owned(),
-            at,
-            since: at,
-        }
-    }
-
-    #[test]
-    fn a_message_has_text_a_section_and_a_context() {
-        assert_eq!(
-            message(&alert("too many were refused")),
-            json!({
-                "text": "Alert: t[0]: too many were refused",
-                "blocks": [
-                    {"type": "section", "text": {"type": "mrkdwn",
-                        "text": ":rotating_light: *Partition paused* · `t[0]`\ntoo many were refused"}},
-                    {"type": "context", "elements": [{"type": "mrkdwn",
-                        "text": "stockstream · partition_paused · since 2024-01-16 14:31:00 UTC · 2024-01-16 14:31:00 UTC"}]},
-                ],
-            })
-        );
-    }
-
-    #[test]
-    fn a_message_can_neither_call_anybody_nor_grow_without_bound() {
-        let message = message(&alert(&format!("<!channel> & <https://evil.example|click> {}", "x".repeat(10_000))));
-        let text = message["blocks"][0]["text"]["text"].as_str().unwrap();
-        assert!(text.contains("&lt;!channel&gt; &amp; &lt;https"), "{text:.100}");
-        assert!(!text.contains("<!"), "{text:.100}");
-        assert_eq!(text.chars().count(), TEXT_LIMIT);
-        assert!(message["text"].as_str().unwrap().chars().count() <= TEXT_LIMIT);
-    }
-
-    #[test]
-    fn the_url_is_nowhere_in_what_is_printed() {
-        let policy = Policy { hosts: vec!["hooks.slack.com".parse().unwrap()], allow_loopback: false };
-        let webhook = Webhook::new("https://hooks.slack.com/services/canary".into(), &policy).unwrap();
-        assert!(!format!("{webhook:?}").contains("canary"));
-        let refused = Webhook::new("https://canary.example/canary".into(), &policy).unwrap_err();
-        assert!(!format!("{refused} {refused:?}").contains("canary"), "{refused}");
-    }
+/// Great Expectations' own form of the result, and the same for people.
+fn of_expectation(result: &ExpectationResult) -> Value {
+    json!({
+        "expects": result.expectation.sentence(),
+        "severity": result.expectation.severity_name(),
+        "found": result.found(),
+        "result": result.to_json(),
+    })
 }

@@ -1,5 +1,6 @@
 //! One module per command: what the binary does when it is told so.
 
+mod alert;
 mod decode;
 mod demo;
 mod docs;
@@ -14,7 +15,7 @@ mod verify;
 
 use crate::{
     checkpoint,
-    config::{Cli, Command, ConfigCommand, DocsCommand, FeedCommand, Mistakes},
+    config::{AlertCommand, Cli, Command, ConfigCommand, DocsCommand, FeedCommand, Mistakes},
     http, source,
     store::SchemaError,
     telemetry,
@@ -131,6 +132,12 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let task = pipeline::Task::from(command);
             let target = task.args().target.clone().check()?;
             return block_on(log, |_| task.run(target)).map_err(Failure::Unasked);
+        }
+        Command::Alert(AlertCommand::Test(args)) => {
+            let config = args.check_alone()?;
+            if !block_on(log, |_| alert::test(config)).map_err(Failure::Unasked)? {
+                return Ok(ExitCode::FAILURE);
+            }
         }
         Command::Health(args) => block_on(log, |_| health::run(args))?,
     }

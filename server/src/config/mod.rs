@@ -13,7 +13,7 @@ mod validate;
 mod value;
 mod verify;
 
-pub use alert::{AlertArgs, AlertConfig};
+pub use alert::{AlertArgs, AlertCommand, AlertConfig};
 pub use checked::{Checked, Mistakes};
 pub use control::{ControlArgs, ControlToken, PipelineArgs, PipelineCommand, Target, TargetArgs};
 pub use docs::{DocsCommand, DocsExportArgs, DocsExportConfig};
@@ -93,6 +93,9 @@ pub enum Command {
     /// asked or ordered.
     #[command(subcommand)]
     Pipeline(PipelineCommand),
+    /// Looks after alerts.
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// Asks a running server whether it is ready; exit code 0 when it is. For container health checks.
     Health(HealthArgs),
 }

@@ -1,6 +1,6 @@
 //! Alerts as a real webhook would get them.
 
-use crate::program::{PATIENCE, Program, Services, until};
+use crate::program::{PATIENCE, Program, Services, stockstream, until};
 use axum::{
     Router,
     body::Bytes,
@@ -10,9 +10,12 @@ use axum::{
     routing::post,
 };
 use chrono::Utc;
-use serde_json::Value;
+use quality::suite::{Suite, ValidationResult};
+use serde_json::{Map, Value, json};
 use server::{
-    alert::{Alert, AlertKind, Alerts, Patience, Turn, Webhook},
+    alert::{
+        Alert, AlertKind, Alerts, NotifyOn, Patience, RunReport, Slack, SuiteAlerts, SuitePolicy, Target, Turn, Webhook,
+    },
     outbound::Policy,
 };
 use std::{
@@ -89,11 +92,14 @@ fn alert(message: &str) -> Alert {
 
 fn start(url: &str) -> (Alerts, TaskTracker, CancellationToken) {
     let policy = Policy { hosts: Vec::new(), allow_loopback: true };
-    let webhook = Webhook::new(url.into(), &policy).unwrap();
+    start_all(vec![Box::new(Slack::new(url.into(), &policy, None).unwrap())])
+}
+
+fn start_all(targets: Vec<Box<dyn Target>>) -> (Alerts, TaskTracker, CancellationToken) {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let patience =
         Patience { first: Duration::from_millis(5), longest: Duration::from_secs(5), give_up: Duration::from_secs(30) };
-    let alerts = Alerts::start(vec![Box::new(webhook)], patience, &tasks, &stop);
+    let alerts = Alerts::start(targets, patience, &tasks, &stop);
     tasks.close();
     (alerts, tasks, stop)
 }
@@ -191,4 +197,173 @@ async fn a_server_tells_when_its_pipeline_is_down() {
     assert!(text.starts_with("Alert: pipeline: the pipeline has not run for 1 s"), "{text}");
     until("the log says so too", || async { program.said().contains("alert: the pipeline").then_some(()) }).await;
     assert!(!program.said().contains("secret"), "{}", program.said());
+}
+
+/// A run whose one expectation of `close` was checked over these prices.
+fn run(run_id: i64, suite: &str, prices: &[Option<i64>]) -> RunReport {
+    let document = json!({"name": suite, "expectations": [
+        {"type": "expect_column_values_to_not_be_null", "severity": "critical", "kwargs": {"column": "close"}},
+    ]});
+    let document = Suite::parse(document.to_string().as_bytes()).unwrap();
+    let missing = prices.iter().filter(|price| price.is_none()).count();
+    let mut result = document.expectations[0].clone().failed(String::new());
+    (result.exception, result.success) = (None, missing == 0);
+    let found = json!({"element_count": prices.len(), "unexpected_count": missing, "unexpected_percent": 50.0});
+    result.result = found.as_object().unwrap().clone();
+    RunReport {
+        checkpoint: "daily".to_owned(),
+        owner: Some("U012AB3CD".to_owned()),
+        notify_on: NotifyOn::Failure,
+        run_id,
+        asset: "stock".to_owned(),
+        started_at: Utc::now(),
+        finished_at: Utc::now(),
+        result: Arc::new(ValidationResult { suite_name: document.name, results: vec![result], meta: Map::new() }),
+    }
+}
+
+const AT_ONCE: SuitePolicy =
+    SuitePolicy { pending_runs: 0, cooldown_seconds: 0, repeat_seconds: 0, group_seconds: 0, nodata_seconds: 0 };
+
+#[tokio::test]
+async fn a_suite_that_fails_and_recovers_is_told_to_slack_and_to_another_program() {
+    let (mut slack, mut program) = (Double::start(Vec::new()).await, Double::start(Vec::new()).await);
+    let policy = Policy { hosts: Vec::new(), allow_loopback: true };
+    let public: Option<server::alert::PublicUrl> = Some("https://stock.example.com".parse().unwrap());
+    let (alerts, ..) = start_all(vec![
+        Box::new(Slack::new(slack.url().into(), &policy, public.clone()).unwrap()),
+        Box::new(Webhook::new(program.url().into(), &policy, public).unwrap()),
+    ]);
+    let suites = SuiteAlerts::new(alerts, AT_ONCE);
+    suites.report(run(11, "stock_suite", &[Some(1), Some(2)]));
+    suites.report(run(12, "stock_suite", &[Some(1), None]));
+    suites.report(run(13, "stock_suite", &[Some(1), Some(2)]));
+
+    let fired = slack.next().await.body;
+    let text = "Failing: stock_suite on stock (daily): 0 of 1 expectations met, run 12";
+    assert_eq!(fired["text"], text);
+    let head = fired["blocks"][0]["text"]["text"].as_str().unwrap();
+    assert!(head.contains("<https://stock.example.com/quality/runs/12|run 12>"), "{head}");
+    assert!(head.contains("<@U012AB3CD>") && head.contains("1 failed run"), "{head}");
+    let failed = fired["blocks"][1]["text"]["text"].as_str().unwrap();
+    assert_eq!(failed, "*critical* close is never null.\n`1 of 2 unexpected (50.00 %)`");
+    let resolved = slack.next().await.body;
+    assert!(resolved["text"].as_str().unwrap().starts_with("Resolved: stock_suite on stock"), "{resolved}");
+    assert!(!resolved.to_string().contains("<@"), "{resolved}");
+
+    let document = program.next().await.body;
+    assert_eq!(
+        (&document["version"], &document["type"], &document["text"]),
+        (&json!(1), &json!("suites"), &json!(text))
+    );
+    let item = &document["items"][0];
+    assert_eq!(
+        (&item["event"], &item["owner"], &item["failed_runs"]),
+        (&json!("firing"), &json!("U012AB3CD"), &json!(1))
+    );
+    assert_eq!(item["run"]["url"], "https://stock.example.com/quality/runs/12");
+    assert_eq!((&item["run"]["met"], &item["run"]["evaluated"]), (&json!(0), &json!(1)));
+    let failed = &item["run"]["failed"][0];
+    assert_eq!((&failed["expects"], &failed["severity"]), (&json!("close is never null."), &json!("critical")));
+    assert_eq!(failed["result"]["result"]["unexpected_count"], 1);
+    assert_eq!(program.next().await.body["items"][0]["event"], "resolved");
+    assert!(slack.is_quiet() && program.is_quiet(), "the run before the failure is told to nobody");
+}
+
+#[tokio::test]
+async fn the_ticking_task_sends_the_digest_and_notices_silence() {
+    let mut double = Double::start(Vec::new()).await;
+    let (alerts, tasks, stop) = start(&double.url());
+    let suites = SuiteAlerts::new(alerts, SuitePolicy { group_seconds: 1, ..AT_ONCE });
+    suites.expect("nightly", None, Some(Duration::from_millis(1)));
+    let ticking = tokio::spawn(suites.clone().run(stop.clone()));
+    for (run_id, suite) in [(1, "a"), (2, "b")] {
+        suites.report(run(run_id, suite, &[None]));
+    }
+    let text = double.next().await.body["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("2 failing, 1 no data: Failing: a on stock"), "{text}");
+    assert!(text.contains("checkpoint nightly has not reported since"), "{text}");
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, ticking).await.expect("it ends when told to").unwrap();
+    tokio::time::timeout(PATIENCE, tasks.wait()).await.expect("so does the delivery");
+}
+
+#[tokio::test]
+async fn a_storm_of_runs_waits_for_no_target() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (alerts, tasks, stop) = start(&format!("http://{}/services/x", listener.local_addr().unwrap()));
+    let suites = SuiteAlerts::new(alerts, AT_ONCE);
+    for run_id in 0..2_000 {
+        suites.report(run(run_id, "s", if run_id % 2 == 0 { &[None] } else { &[Some(1)] }));
+    }
+    let _called = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("it tries").unwrap();
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, tasks.wait()).await.expect("it ends at once when told to");
+}
+
+/// `alert test`, as typed: its exit code and what it said.
+async fn alert_test(environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = stockstream(&["alert", "test"]);
+    command.env("STOCKSTREAM_ALLOW_LOOPBACK_TARGETS", "true").envs(environment.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = tokio::time::timeout(PATIENCE, output).await.expect("it ends").unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.code(), text)
+}
+
+#[tokio::test]
+async fn alert_test_sends_a_sample_to_every_webhook() {
+    let (mut slack, mut program) = (Double::start(Vec::new()).await, Double::start(Vec::new()).await);
+    let (code, said) = alert_test(&[
+        ("STOCKSTREAM_ALERT_WEBHOOK_URL", &slack.url()),
+        ("STOCKSTREAM_ALERT_JSON_URL", &program.url()),
+        ("STOCKSTREAM_PUBLIC_URL", "https://stock.example.com/"),
+    ])
+    .await;
+    assert_eq!(code, Some(0), "{said}");
+    let sample = slack.next().await.body;
+    assert!(sample["text"].as_str().unwrap().contains("This is a test: nothing is wrong"), "{sample}");
+    assert!(sample["blocks"][0]["text"]["text"].as_str().unwrap().contains("<https://stock.example.com/quality/"));
+    assert!(sample["blocks"][1]["text"]["text"].as_str().unwrap().contains("record 17: `-1.0000`"), "{sample}");
+    assert_eq!(program.next().await.body["items"][0]["event"], "firing");
+    assert!(slack.is_quiet() && program.is_quiet());
+    for line in ["log: delivered", "slack: delivered", "webhook: delivered"] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+}
+
+#[tokio::test]
+async fn alert_test_says_which_webhook_did_not_take_the_sample() {
+    let mut busy = StatusCode::TOO_MANY_REQUESTS.into_response();
+    busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+    let mut slack = Double::start(vec![busy]).await;
+    let mut program = Double::start(vec![StatusCode::NOT_FOUND.into_response()]).await;
+    let (code, said) =
+        alert_test(&[("STOCKSTREAM_ALERT_WEBHOOK_URL", &slack.url()), ("STOCKSTREAM_ALERT_JSON_URL", &program.url())])
+            .await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("slack: not delivered") && said.contains("asks for a pause of 30 s"), "{said}");
+    assert!(said.contains("webhook: not delivered") && said.contains("404"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+    slack.next().await;
+    program.next().await;
+    assert!(slack.is_quiet() && program.is_quiet(), "each is tried once");
+}
+
+#[tokio::test]
+async fn alert_test_without_a_webhook_or_with_a_wrong_one_is_a_wrong_configuration() {
+    let (code, said) = alert_test(&[]).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("STOCKSTREAM_ALERT_WEBHOOK_URL"), "{said}");
+    let wrong = [
+        ("STOCKSTREAM_ALERT_WEBHOOK_URL", "https://elsewhere.example/secret"),
+        ("STOCKSTREAM_ALERT_JSON_URL", "http://elsewhere.example/secret"),
+        ("STOCKSTREAM_PUBLIC_URL", "stock.example.com"),
+    ];
+    let (code, said) = alert_test(&wrong).await;
+    assert_eq!(code, Some(2), "{said}");
+    for flag in ["--alert-webhook-url", "--alert-json-url", "--public-url"] {
+        assert!(said.contains(flag), "{flag} in {said}");
+    }
+    assert!(!said.contains("secret"), "{said}");
 }

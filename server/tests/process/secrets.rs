@@ -69,6 +69,7 @@ fn talkative(services: &Services, database_url: &str, hook: &str) -> Command {
         )
         .env("STOCKSTREAM_CONTROL_TOKEN", TOKEN)
         .env("STOCKSTREAM_ALERT_WEBHOOK_URL", hook)
+        .env("STOCKSTREAM_ALERT_JSON_URL", hook)
         .env("STOCKSTREAM_ALERT_AFTER", "1")
         .env("STOCKSTREAM_ALLOW_LOOPBACK_TARGETS", "true");
     command
