@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { BASE, NARROW, WIDE, launch, open, screenshot, violations } from "./browser.mjs";
 
+/** As `run.mjs` starts the demo. */
+const TOKEN = process.env.STOCKSTREAM_CONTROL_TOKEN ?? "end-to-end-control-token";
+
 let browser;
 /** The page of a record that a rule refused. */
 let refused;
@@ -82,5 +85,78 @@ describe("the keyboard and no script are enough", () => {
     const answer = await fetch(`${BASE}/quarantine/no.such.topic/0/1`);
     assert.equal(answer.status, 404);
     assert.match(await answer.text(), /This record is not in quarantine/);
+  });
+});
+
+describe("with the control token", () => {
+  test("a wrong token is refused in a sentence, and orders nothing", async () => {
+    const page = await open(browser, refused);
+    await page.getByLabel("Control token").fill("not-the-token-of-this-server");
+    await page.getByRole("button", { name: "Redrive" }).click();
+    await page.getByText("This is not the control token of this server.").waitFor();
+    assert.deepEqual(page.problems.filter((problem) => !problem.includes("401")), []);
+    await page.context().close();
+  });
+
+  test("a corrected copy of a bad row appears on the chart, and its original stays", async () => {
+    const { records } = await (await fetch(`${BASE}/api/v1/quarantine?code=envelope&state=open&limit=1`)).json();
+    const { topic, partition, offset } = records[0];
+    const address = `/quarantine/${topic}/${partition}/${offset}`;
+    const before = (await (await fetch(`${BASE}/api/v1${address}`)).json()).value.text;
+    const value = JSON.parse(before);
+    const row = value.payload.after;
+    const prices = [row.open, row.high, row.low, row.close];
+    [row.high, row.low] = [Math.max(...prices), Math.min(...prices)];
+
+    // A reader of the symbol, and what the stream tells it.
+    const heard = [];
+    const dashboard = await open(browser, `/dashboard?a=${row.symbol}`, {
+      prepare: (page) =>
+        page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => heard.push(payload.toString()))),
+    });
+    await dashboard.locator('[data-status="link"]', { hasText: "connected" }).waitFor();
+
+    const page = await open(browser, address);
+    await page.getByLabel("Control token").fill(TOKEN);
+    await page.getByRole("button", { name: "Dry run" }).click();
+    await page.getByText("Nothing was changed. A redrive now would give: 1 refused again.").waitFor();
+    await page.getByText("Correct a copy of the value").first().click();
+    // As text: numbers of nanoseconds do not survive JavaScript's own.
+    const copy = page.getByLabel("Corrected copy of the value");
+    const corrected = (await copy.inputValue()).replace(/"high": [-\d.]+/, `"high": ${row.high}`).replace(/"low": [-\d.]+/, `"low": ${row.low}`);
+    await copy.fill(corrected);
+    await page.getByRole("button", { name: "Dry run" }).click();
+    await page.getByText("Nothing was changed. A redrive now would give: 1 applied.").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await screenshot(page, "quarantine-corrected-1440-light");
+    await page.getByRole("button", { name: "Redrive" }).click();
+    await page.getByText("Done: 1 applied.").waitFor();
+    await page.getByRole("button", { name: "Audit trail" }).click();
+    await page.getByText("quarantine.redrive by token").waitFor();
+    await page.getByText("A corrected copy, SHA-256").waitFor();
+    await page.getByRole("link", { name: "Load this page again" }).click();
+    await page.getByText("REDRIVEN, applied").waitFor();
+    assert.deepEqual(page.problems, []);
+
+    const deadline = Date.now() + 60_000;
+    const told = (frame) => {
+      const { type, symbol, records = [] } = JSON.parse(frame);
+      return type === "delta" && symbol === row.symbol && records.some(({ high, low }) => Number(high) === row.high && Number(low) === row.low);
+    };
+    while (!heard.some(told) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.ok(heard.some(told), "the open dashboard is told of the bar");
+    const after = (await (await fetch(`${BASE}/api/v1${address}`)).json()).value.text;
+    assert.equal(after, before, "the original's bytes stay");
+    await dashboard.context().close();
+    await page.context().close();
+  });
+
+  test("all that a list shows is tried at once", async () => {
+    const page = await open(browser, "/quarantine?code=not_json");
+    await page.getByLabel("Control token").fill(TOKEN);
+    await page.keyboard.press("Enter");
+    await page.getByText(/Nothing was changed\. A redrive now would give: \d+ refused again\./).waitFor();
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
   });
 });

@@ -13,6 +13,8 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 const READY_WITHIN_MS = 180_000;
+/** What the tests give orders with; a server that runs already is started with its own. */
+const CONTROL_TOKEN = process.env.STOCKSTREAM_CONTROL_TOKEN ?? "end-to-end-control-token";
 
 function freePort() {
   return new Promise((resolve, reject) => {
@@ -47,7 +49,7 @@ async function runTests(base) {
   const tests = spawn(
     process.execPath,
     ["--test", "--test-concurrency=1", "--test-timeout=600000", ...files.map((name) => join(here, name))],
-    { cwd: root, stdio: "inherit", env: { ...process.env, BASE_URL: base } },
+    { cwd: root, stdio: "inherit", env: { ...process.env, BASE_URL: base, STOCKSTREAM_CONTROL_TOKEN: CONTROL_TOKEN } },
   );
   return ended(tests);
 }
@@ -61,7 +63,7 @@ async function main() {
   const server = spawn(
     binary,
     ["demo", "--listen", base.slice("http://".length), "--data-dir", data, "--speed", "60", "--seed", "7"],
-    { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "warn" } },
+    { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, STOCKSTREAM_CONTROL_TOKEN: CONTROL_TOKEN, RUST_LOG: process.env.RUST_LOG ?? "warn" } },
   );
   const exit = ended(server);
   server.once("error", (error) => console.error(`cannot start ${binary}: ${error.message}`));

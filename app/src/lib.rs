@@ -11,6 +11,8 @@ pub mod format;
 pub mod initial;
 pub mod keyboard;
 pub mod live;
+#[cfg(feature = "hydrate")]
+mod orders;
 mod pages;
 pub mod payload;
 pub mod quality;

@@ -91,7 +91,7 @@ impl Question {
 }
 
 /// A value in a query string.
-fn escaped(value: &str) -> String {
+pub(crate) fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
         match byte {
@@ -201,6 +201,69 @@ pub struct RecordAddress {
     pub incarnation: Option<String>,
 }
 
+/// A redrive as it is ordered: of one record, or of every open one that is all of this.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Order {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// A corrected copy of the one record's value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub dry_run: bool,
+    pub force: bool,
+}
+
+impl Order {
+    pub fn of_record(row: &RefusedRow) -> Self {
+        Self { record: Some(row.name()), incarnation: Some(row.incarnation), ..Self::default() }
+    }
+
+    /// Of what the list shows, as far as a redrive can be told that.
+    pub fn of_question(question: &Question) -> Self {
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Self { topic: given(&question.topic), code: given(&question.code), ..Self::default() }
+    }
+
+    /// The same on the command line, as a dry run. Names of topics and codes need no quotes.
+    pub fn command(&self) -> String {
+        let mut line = "stockstream quarantine redrive".to_owned();
+        match (&self.record, &self.code) {
+            (Some(record), _) => line.push_str(&format!(" '{record}'")),
+            (None, Some(code)) => line.push_str(&format!(" --code {code}")),
+            (None, None) => line.push_str(" --all"),
+        }
+        if let Some(topic) = &self.topic {
+            line.push_str(&format!(" --topic {topic}"));
+        }
+        line + " --dry-run"
+    }
+}
+
+/// A row of the audit trail.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Attempt {
+    pub at: DateTime<Utc>,
+    pub actor: String,
+    pub action: String,
+    pub outcome: String,
+    pub detail: serde_json::Value,
+}
+
+impl Attempt {
+    /// Of a redrive with a corrected copy: what was read instead of what.
+    pub fn copy_hashes(&self) -> Option<String> {
+        let hash = |name| self.detail.get(name).and_then(serde_json::Value::as_str);
+        let (copy, original) = (hash("copy_sha256")?, hash("original_sha256")?);
+        Some(format!("A corrected copy, SHA-256 {copy}, instead of {original}."))
+    }
+}
+
 /// What became of one record of a redrive.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Redriven {
@@ -209,6 +272,12 @@ pub struct Redriven {
     pub offset: i64,
     pub result: String,
     pub reason: Option<String>,
+}
+
+impl Redriven {
+    pub fn name(&self) -> String {
+        format!("{}[{}]@{}", self.topic, self.partition, self.offset)
+    }
 }
 
 /// What a redrive did, or would do.
@@ -221,6 +290,9 @@ pub struct Report {
 }
 
 impl Report {
+    /// Records that are named with the reason why they stay refused.
+    pub const SHOWN: usize = 20;
+
     /// What happened, or would happen, in a sentence.
     pub fn sentence(&self) -> String {
         if self.records.is_empty() {
@@ -298,6 +370,15 @@ mod tests {
         assert!(read("code=envelope&topic=t").is_redrivable());
         assert!(!read("state=dismissed").is_redrivable());
         assert!(!read("stage=rules").is_redrivable());
+    }
+
+    #[test]
+    fn an_order_is_the_same_on_the_command_line() {
+        let order = Order::of_question(&read("code=envelope&topic=a.b"));
+        assert_eq!(order.command(), "stockstream quarantine redrive --code envelope --topic a.b --dry-run");
+        assert_eq!(Order::of_question(&read("")).command(), "stockstream quarantine redrive --all --dry-run");
+        let one = Order { record: Some("t[0]@1".to_owned()), ..Order::default() };
+        assert_eq!(one.command(), "stockstream quarantine redrive 't[0]@1' --dry-run");
     }
 
     #[test]

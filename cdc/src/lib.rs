@@ -4,12 +4,14 @@
 
 pub mod captured;
 mod change;
+mod copy;
 mod decode;
 mod epoch;
 mod error;
 mod order;
 
 pub use change::{Change, Control, Decoded, Op, RawRecord, Snapshot, SourceInfo};
+pub use copy::{CopyError, check_copy};
 pub use decode::{AnyRow, Decoder};
 pub use epoch::{Epoch, EpochBook, InvalidSourceIdent, Reach, SourceIdent};
 pub use error::DecodeError;

@@ -1,6 +1,6 @@
 use crate::{
-    components::{PageHead, RefusedTable, Shortcuts},
-    quarantine::{self, PATH, Question, RefusedList, STAGES, STATES},
+    components::{PageHead, RedrivePanel, RefusedTable, Shortcuts},
+    quarantine::{self, Order, PATH, Question, RefusedList, STAGES, STATES},
 };
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
@@ -55,7 +55,9 @@ fn open_records(open: i64) -> String {
 /// The form, and what it found.
 #[component]
 fn Listed(list: RefusedList, question: Question, #[prop(into)] theme: Signal<crate::query::Theme>) -> impl IntoView {
-    let RefusedList { rows, next_cursor, open, topics, codes, .. } = list;
+    let RefusedList { rows, next_cursor, open, topics, codes, control } = list;
+    let redrive = (!rows.is_empty() && question.is_redrivable())
+        .then(|| view! { <RedrivePanel order=Order::of_question(&question) control original=None /> });
     let next = next_cursor.map(|cursor| {
         let next = question.clone().with_cursor(cursor);
         view! { <a class="button" href=move || next.clone().with_theme(theme.get()).link() rel="external">"Older records"</a> }
@@ -80,6 +82,7 @@ fn Listed(list: RefusedList, question: Question, #[prop(into)] theme: Signal<cra
             view! { <RefusedTable rows theme /> }.into_any()
         }}
         <nav class="page-steps" aria-label="Pages of the list">{first}{next}</nav>
+        {redrive}
     }
 }
 

@@ -1,8 +1,8 @@
 use crate::{
-    components::{PageHead, RefusedState, Shortcuts},
+    components::{PageHead, RedrivePanel, RefusedState, Shortcuts},
     format,
     payload::Payload,
-    quarantine::{self, PATH, Reason, RecordAddress, RefusedRecord},
+    quarantine::{self, Order, PATH, Reason, RecordAddress, RefusedRecord},
     query::Theme,
 };
 use leptos::prelude::*;
@@ -98,6 +98,11 @@ fn Found(record: RefusedRecord) -> impl IntoView {
             {payload("Key", key.as_ref())} {payload("Value", value.as_ref())}
             <p class="record-all"><a href=raw rel="external">"All of it as JSON"</a></p>
         </section>
+        <RedrivePanel
+            order=Order::of_record(row)
+            control=record.control
+            original=value.as_ref().filter(|value| value.is_editable()).map(|value| value.text.clone())
+        />
     }
 }
 

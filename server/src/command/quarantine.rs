@@ -6,17 +6,17 @@ use crate::{
         Mistakes, QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs,
         QuarantineShowArgs, RecordPart, StoreArgs,
     },
-    pipeline,
+    pipeline::{self, explain},
     store::{
-        QuarantineFilter, QuarantinedBytes, QuarantinedRecord, RecordId, RedriveReport, RedriveRequest, RedriveResult,
-        Selection, Store,
+        AuditRow, QuarantineFilter, QuarantinedBytes, QuarantinedRecord, RecordId, RedriveReport, RedriveRequest,
+        RedriveResult, Selection, Store,
     },
 };
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
-use std::{fmt::Write as _, io::Write as _, sync::Arc};
+use std::{fmt::Write as _, io::Write as _, path::Path, sync::Arc};
 
 /// How the command ended.
 pub enum Ended {
@@ -26,6 +26,8 @@ pub enum Ended {
     Misconfigured(Mistakes),
 }
 
+/// Attempts in the audit trail that `show` prints.
+const SHOWN_ATTEMPTS: u32 = 20;
 /// Bytes of a key or value that `show` prints.
 const SHOWN_BYTES: usize = 4_096;
 /// Characters of a reason in a table.
@@ -128,21 +130,32 @@ async fn show(args: QuarantineShowArgs) -> anyhow::Result<Ended> {
         say(&serde_json::to_string_pretty(&value)?)?;
         return Ok(Ended::Well);
     }
-    print(&describe(&found))?;
+    let trail = store.audit_of(&found.record.id(), None, SHOWN_ATTEMPTS).await?;
+    print(&describe(&found, &trail))?;
     Ok(Ended::Well)
 }
 
-fn describe(found: &QuarantinedBytes) -> String {
+fn describe(found: &QuarantinedBytes, trail: &[AuditRow]) -> String {
     let record = &found.record;
     let mut lines = vec![
         ("record", record.id().to_string()),
         ("incarnation", record.incarnation.to_string()),
         ("refused by", format!("{} (version {} of the rules)", record.stage, record.rule_version)),
         ("codes", record.codes.join(", ")),
-        ("reason", record.reason.clone()),
+    ];
+    let explained = explain(found);
+    for reason in explained.reasons {
+        lines.push(("rule", format!("{}: {}", reason.code, reason.rule)));
+        lines.extend(reason.found.into_iter().map(|found| ("found", found)));
+        lines.push(("advice", reason.advice.to_owned()));
+    }
+    if explained.acceptable && record.resolution.state.is_open() {
+        lines.push(("today", "the decoder and the rules would let it through: redrive it".to_owned()));
+    }
+    lines.extend([
         ("received", record.received_at.to_rfc3339()),
         ("timestamp", record.timestamp.map_or("none".to_owned(), |at| at.to_rfc3339())),
-    ];
+    ]);
     let resolution = &record.resolution;
     let mut state = resolution.state.as_str().to_owned();
     if let Some(outcome) = &resolution.outcome {
@@ -157,6 +170,10 @@ fn describe(found: &QuarantinedBytes) -> String {
     lines.push(("state", state));
     if let Some(note) = &resolution.note {
         lines.push(("note", note.clone()));
+    }
+    for AuditRow { audit_id, at, actor, action, outcome, .. } in trail {
+        let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        lines.push(("audit", format!("{audit_id}: {action} by {actor}, {at}, {outcome}")));
     }
     for header in found.headers_without_secrets().as_array().into_iter().flatten() {
         let value = match &header[1] {
@@ -210,9 +227,11 @@ fn escaped(text: &str) -> String {
 
 async fn redrive(args: QuarantineRedriveArgs) -> anyhow::Result<Ended> {
     let store = open!(args.store);
-    let selection = match args.id {
-        Some(id) => Selection::One(RecordId { incarnation: args.incarnation, ..id }),
-        None => Selection::Open { topic: args.topic, code: args.code },
+    let value = args.value.as_deref().map(read_copy).transpose()?;
+    let selection = match (args.id.map(|id| RecordId { incarnation: args.incarnation, ..id }), value) {
+        (Some(of), Some(value)) => Selection::Copy { of, value },
+        (Some(id), None) => Selection::One(id),
+        (None, _) => Selection::Open { topic: args.topic, code: args.code },
     };
     let request = RedriveRequest { selection, dry_run: args.dry_run, force: args.force, actor: args.actor };
     let report = pipeline::redrive(&store, &request, &(Arc::new(|_: &market::Symbol| false) as _)).await?;
@@ -223,6 +242,14 @@ async fn redrive(args: QuarantineRedriveArgs) -> anyhow::Result<Ended> {
     }
     let stays = [RedriveResult::RefusedAgain, RedriveResult::HeldBack, RedriveResult::Dismissed];
     Ok(if stays.iter().any(|result| report.counts.contains_key(result)) { Ended::Refused } else { Ended::Well })
+}
+
+/// The corrected copy of a value in this file.
+fn read_copy(file: &Path) -> anyhow::Result<String> {
+    if file.as_os_str() == "-" {
+        return std::io::read_to_string(std::io::stdin()).context("cannot read the copy from standard input as text");
+    }
+    std::fs::read_to_string(file).with_context(|| format!("cannot read the copy from {} as text", file.display()))
 }
 
 fn summary(report: &RedriveReport) -> String {

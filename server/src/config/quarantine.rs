@@ -4,7 +4,7 @@ use super::{Checked, DatabaseUrl, Mistakes};
 use crate::store::RecordId;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum};
-use std::str::FromStr;
+use std::{path::PathBuf, str::FromStr};
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum QuarantineCommand {
@@ -115,6 +115,11 @@ pub struct QuarantineRedriveArgs {
     /// Which life of the topic, when it was re-created; the newest that has the record when not given.
     #[arg(long, requires = "id")]
     pub incarnation: Option<i32>,
+    /// A file with a corrected copy of the record's value, or - for standard input. It is redriven in its place, at the
+    /// place in the order that the original had: with other columns of the row, and otherwise as the original is. The
+    /// original's bytes stay in quarantine; the audit trail keeps the hash of both. Begin with `show RECORD --raw`.
+    #[arg(long, requires = "id", value_name = "FILE")]
+    pub value: Option<PathBuf>,
     /// Every open record.
     #[arg(long)]
     pub all: bool,

@@ -7,11 +7,12 @@ use super::{
     AppState, Problem,
     gate::Attempt,
     params::{Limit, Params, Query, Request},
+    redrive::read_record,
 };
 use crate::{
     config::Topic,
     pipeline::{Controls, PartitionState, PartitionStatus, Status},
-    store::{AuditOutcome, AuditRow, PartitionKey, PartitionProgress, RetentionGap, SnapshotSweep},
+    store::{AuditOutcome, AuditRow, PartitionKey, PartitionProgress, RecordId, RetentionGap, SnapshotSweep},
 };
 use axum::{
     Json,
@@ -428,6 +429,13 @@ pub struct AuditRequest {
     /// Only attempts older than this `audit_id`: the next page.
     #[param(value_type = Option<i64>, minimum = 1)]
     before: Option<i64>,
+    /// Only those about this refused record, written `topic[partition]@offset`.
+    #[param(value_type = Option<String>, pattern = r"^[A-Za-z0-9._-]{1,249}\[(0|[1-9][0-9]{0,8})\]@(0|[1-9][0-9]{0,17})$",
+        example = "dbserver1.stream_db.stock[0]@17")]
+    record: Option<RecordId>,
+    /// Which life of the topic the record is of; without, any.
+    #[param(value_type = Option<i32>, minimum = 1)]
+    incarnation: Option<i32>,
     /// How many at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000, default = 100)]
     limit: Limit<1_000>,
@@ -439,7 +447,14 @@ impl Request for AuditRequest {
         if before.is_some_and(|before| before < 1) {
             params.report("before", "must be a whole number from 1");
         }
-        Some(Self { before, limit: limit.unwrap_or(Limit(100)) })
+        let incarnation: Option<i32> = params.optional("incarnation");
+        let record = params
+            .optional::<String>("record")
+            .and_then(|text| read_record(&text).map_err(|reason| params.report("record", reason)).ok());
+        if incarnation.is_some_and(|incarnation| incarnation < 1) {
+            params.report("incarnation", "must be a whole number from 1");
+        }
+        Some(Self { before, record, incarnation, limit: limit.unwrap_or(Limit(100)) })
     }
 }
 
@@ -454,5 +469,18 @@ pub async fn list_audit(
     Query(request): Query<AuditRequest>,
 ) -> Result<Json<Vec<AuditRow>>, Problem> {
     state.admit_reader(&attempt)?;
-    Ok(Json(state.feed.store.list_audit(request.before, request.limit.0).await?))
+    let store = &state.feed.store;
+    let rows = match &request.record {
+        Some(record) => {
+            store
+                .audit_of(
+                    &RecordId { incarnation: request.incarnation, ..record.clone() },
+                    request.before,
+                    request.limit.0,
+                )
+                .await?
+        }
+        None => store.list_audit(request.before, request.limit.0).await?,
+    };
+    Ok(Json(rows))
 }

@@ -40,6 +40,9 @@ pub struct RedriveOrder {
     /// Only records that were refused with this code; without `record`, open ones.
     #[schema(pattern = "^[a-z0-9_]{1,64}$")]
     code: Option<String>,
+    /// A corrected copy of the record's value, which is redriven in its place and at the place in the order that the
+    /// original had: with other columns of the row, and otherwise as the original is.
+    value: Option<String>,
     /// Say what would happen and change nothing.
     #[serde(default)]
     dry_run: bool,
@@ -60,10 +63,17 @@ impl RedriveOrder {
             return Err(Problem::invalid_parameter("code", "is no code: 1 to 64 characters of a-z 0-9 _"));
         }
         let Some(record) = &self.record else {
+            if self.value.is_some() {
+                return Err(Problem::invalid_parameter("value", "is a copy of one record's value: name it as record"));
+            }
             return Ok(Selection::Open { topic: self.topic.clone(), code: self.code.clone() });
         };
         let record = read_record(record).map_err(|reason| Problem::invalid_parameter("record", &reason))?;
-        Ok(Selection::One(RecordId { incarnation: self.incarnation, ..record }))
+        let id = RecordId { incarnation: self.incarnation, ..record };
+        Ok(match &self.value {
+            Some(value) => Selection::Copy { of: id, value: value.clone() },
+            None => Selection::One(id),
+        })
     }
 
     /// Whether the one record that is meant is also what else the order says of it.
@@ -83,7 +93,7 @@ impl RedriveOrder {
 }
 
 /// The record that a text names, in the one way in which it is written.
-fn read_record(text: &str) -> Result<RecordId, String> {
+pub(super) fn read_record(text: &str) -> Result<RecordId, String> {
     let record: RecordId = text.parse()?;
     record.topic.parse::<Topic>()?;
     let RecordId { topic, partition, offset, .. } = &record;
@@ -123,7 +133,7 @@ pub async fn redrive_quarantine(
         Ok(order) => order,
         Err(problem) => return Err(refused(problem).await),
     };
-    if let Selection::One(record) = &selection
+    if let Selection::One(record) | Selection::Copy { of: record, .. } = &selection
         && !order.holds(record, &state.feed.store).await?
     {
         let detail = "No refused record is all that the order says of it; GET /api/v1/quarantine lists what is.";

@@ -68,7 +68,8 @@ pub fn explain(refused: &QuarantinedBytes) -> Explained {
     Explained { reasons: record.codes.iter().map(reason).collect(), acceptable }
 }
 
-const MEND_ROW: &str = "Correct the row in the source; its next change comes through by itself.";
+const MEND_ROW: &str =
+    "Correct the row in the source; its next change comes through by itself. Or redrive a corrected copy of the value.";
 const MEND_CONNECTOR: &str = "Correct the connector's configuration or converter; then snapshot the table again.";
 const FOREIGN: &str =
     "Find out who writes to the topic beside the connector, and stop it; then dismiss the record with a note.";

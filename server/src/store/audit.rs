@@ -1,6 +1,6 @@
 //! The audit trail: who changed what by hand, and who tried to. Rows are added and read, never changed.
 
-use super::{ReadError, Store, read::READ_TIMEOUT};
+use super::{PartitionKey, ReadError, RecordId, Store, read::READ_TIMEOUT};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,12 +105,46 @@ impl Store {
     /// # Errors
     /// Postgres does not answer.
     pub async fn list_audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRow>, ReadError> {
+        self.attempts(None, before, limit).await
+    }
+
+    /// The same of one refused record; without an incarnation, of that offset in any life of the topic.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn audit_of(
+        &self,
+        record: &RecordId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, ReadError> {
+        self.attempts(Some(record), before, limit).await
+    }
+
+    async fn attempts(
+        &self,
+        record: Option<&RecordId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, ReadError> {
+        let partition =
+            |record: &RecordId| PartitionKey { topic: record.topic.clone(), partition: record.partition }.to_string();
+        // A redrive is one row of its partition with all its records in it, everything else a row of the record's.
         let query = sqlx::query(
             "select audit_id, at, actor, action, subject, outcome, detail from audit
-             where audit_id < $1 order by audit_id desc limit $2",
+             where audit_id < $1 and ($3::text is null
+                or subject = $3 and ($6::integer is null or coalesce((detail ->> 'incarnation')::integer, $6) = $6)
+                or subject = $4 and action = 'quarantine.redrive' and exists (
+                    select from jsonb_array_elements(detail -> 'incarnations_offsets') place
+                    where (place ->> 1)::bigint = $5 and ($6 is null or (place ->> 0)::integer = $6)))
+             order by audit_id desc limit $2",
         )
         .bind(before.unwrap_or(i64::MAX))
         .bind(i64::from(limit))
+        .bind(record.map(RecordId::to_string))
+        .bind(record.map(partition))
+        .bind(record.map(|record| record.offset))
+        .bind(record.and_then(|record| record.incarnation))
         .fetch_all(&self.readers);
         let rows = match tokio::time::timeout(READ_TIMEOUT, query).await {
             Ok(rows) => rows?,

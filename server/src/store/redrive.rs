@@ -26,6 +26,9 @@ pub enum Selection {
     Open { topic: Option<String>, code: Option<String> },
     /// This one, also when it was dismissed, if that is forced.
     One(RecordId),
+    /// This one with a corrected copy of its value, which has the place in the order that the original had. The original's
+    /// bytes stay; the audit trail keeps the hash of both, and the copy when it has its effect.
+    Copy { of: RecordId, value: String },
 }
 
 /// A redrive as asked for.
@@ -156,7 +159,7 @@ impl Store {
         is_simulated: &IsSimulated,
     ) -> Result<RedriveReport, RedriveError> {
         let mut request = request.clone();
-        if let Selection::One(id) = &mut request.selection {
+        if let Selection::One(id) | Selection::Copy { of: id, .. } = &mut request.selection {
             let found = self.find_quarantined(id).await?.ok_or_else(|| RedriveError::NotFound(id.clone()))?;
             id.incarnation = Some(found.record.incarnation);
         }
@@ -200,7 +203,7 @@ async fn partitions(
     selection: &Selection,
 ) -> Result<Vec<(i16, PartitionKey)>, sqlx::Error> {
     let (topic, partition, code) = match selection {
-        Selection::One(id) => (Some(&id.topic), Some(id.partition), None),
+        Selection::One(id) | Selection::Copy { of: id, .. } => (Some(&id.topic), Some(id.partition), None),
         Selection::Open { topic, code } => (topic.as_ref(), None, code.as_ref()),
     };
     let rows = sqlx::query(
@@ -228,7 +231,7 @@ async fn select(
     limit: i64,
 ) -> Result<Vec<(i32, i64)>, sqlx::Error> {
     let code = match selection {
-        Selection::One(id) => {
+        Selection::One(id) | Selection::Copy { of: id, .. } => {
             return Ok(id.incarnation.map(|incarnation| (incarnation, id.offset)).into_iter().collect());
         }
         Selection::Open { code, .. } => code,

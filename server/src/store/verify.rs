@@ -196,10 +196,12 @@ impl StoreSnapshot {
         Ok(rows.iter().map(place).collect())
     }
 
+    /// What a refused record says; of one that was redriven with a corrected copy, what the copy says.
     pub async fn refused_bytes(&mut self, place: &RefusedPlace) -> Result<RefusedBytes, sqlx::Error> {
         let row = sqlx::query(
-            "select timestamp_ms, key, value from quarantine
-             where topic_id = $1 and partition = $2 and incarnation = $3 and \"offset\" = $4",
+            "select q.timestamp_ms, q.key, coalesce(convert_to(a.detail ->> 'copy', 'UTF8'), q.value)
+             from quarantine q left join audit a on a.audit_id = q.audit_id and q.resolution = 'redriven'
+             where q.topic_id = $1 and q.partition = $2 and q.incarnation = $3 and q.\"offset\" = $4",
         )
         .bind(self.topic_id)
         .bind(place.partition)

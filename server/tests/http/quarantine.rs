@@ -1,7 +1,7 @@
 //! Refused records over HTTP: pages, filters, bytes.
 
 use crate::site::Site;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 const VALUE: &str = "{\"before\":null";
@@ -166,4 +166,51 @@ async fn a_long_list_is_walked_by_its_links() {
         path = link.split('"').next().expect("its address").replace("&amp;", "&");
     }
     assert_eq!(found, 60 + 3, "every open record of the stage, once");
+}
+
+#[tokio::test]
+async fn a_page_says_how_orders_are_enabled_and_takes_them_when_they_are() {
+    let site = Site::start().await;
+    fill(&site).await;
+    for path in ["/quarantine", "/quarantine/t.stock/0/0"] {
+        let html = site.get(path).await.text();
+        assert!(
+            html.contains("STOCKSTREAM_CONTROL_TOKEN") && html.contains("stockstream quarantine redrive"),
+            "{html}"
+        );
+        assert!(!html.contains("type=\"password\""), "{html}");
+    }
+    let site = site.controlled_by("a-token-of-some-length");
+    for path in ["/quarantine", "/quarantine/t.stock/0/0"] {
+        let html = site.get(path).await.text();
+        assert!(html.contains("type=\"password\"") && !html.contains("a-token-of-some-length"), "{html}");
+    }
+    let whole = site.get("/quarantine?stage=decode").await.text();
+    assert!(!whole.contains("Another chance"), "a redrive cannot be told of stages");
+}
+
+#[tokio::test]
+async fn a_copy_is_of_one_record_and_the_trail_can_be_asked_for_one() {
+    const BEARER: (HeaderName, &str) = (header::AUTHORIZATION, "Bearer a-token-of-some-length");
+    const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
+    let site = Site::start().await.controlled_by("a-token-of-some-length");
+    fill(&site).await;
+    let order = site.send(Method::POST, "/api/v1/quarantine/redrive", &[BEARER, JSON], r#"{"value":"{}"}"#).await;
+    let body = order.problem(StatusCode::BAD_REQUEST, "invalid_parameter");
+    assert_eq!(body["errors"][0]["parameter"], "value");
+
+    let id = "t.stock[1]@5".parse().unwrap();
+    let record = site.store().find_quarantined(&id).await.unwrap().unwrap().record;
+    assert!(site.store().dismiss(&record, "seen", "x").await.unwrap());
+    let trail = |query: &'static str| {
+        let site = &site;
+        async move { site.ask(Method::GET, &format!("/api/v1/audit?{query}"), &[BEARER]).await }
+    };
+    let of_record: Value = trail("record=t.stock%5B1%5D@5&incarnation=1").await.ok();
+    assert_eq!((of_record.as_array().unwrap().len(), &of_record[0]["action"]), (1, &json!("quarantine.dismiss")));
+    for other in ["record=t.stock%5B1%5D@3", "record=t.stock%5B1%5D@5&incarnation=2"] {
+        assert_eq!(trail(other).await.ok::<Value>(), json!([]), "{other}");
+    }
+    let wrong = trail("record=t.stock&incarnation=0").await.problem(StatusCode::BAD_REQUEST, "invalid_parameter");
+    assert_eq!(wrong["errors"].as_array().unwrap().len(), 2, "{wrong}");
 }

@@ -315,3 +315,67 @@ async fn a_snapshot_of_before_a_failover_does_not_overwrite_what_came_after() {
     assert_eq!(bench.record(snapshot).await.codes, ["unknown_source"]);
     assert_eq!(bench.rows().await, before);
 }
+
+#[tokio::test]
+async fn a_corrected_copy_takes_the_place_of_its_original_and_both_are_told_of() {
+    let mut bench = Bench::start().await;
+    let row = |id, close| Row::new(id, "AMZN", id, close);
+    bench.consume(insert(&row(9, 15_000), 5)).await;
+    let original = insert(&row(1, 15_000), 10);
+    let value = original.1.clone().expect("it has one");
+    let corrected = insert(&row(1, 15_300), 10).1.expect("it has one");
+    assert_ne!(value, corrected);
+    let broken = bench.refuse(original).await;
+    let stale = bench.refuse(insert(&row(2, 15_100), 20)).await;
+    bench.consume(insert(&row(2, 15_200), 30)).await;
+    let copy = |offset, value: &str| Selection::Copy { of: id(offset), value: value.to_owned() };
+
+    let dry = bench.redrive(copy(broken, &corrected), true, false).await;
+    assert_eq!(dry.records[0].result, RedriveResult::Applied);
+    assert_eq!(bench.record(broken).await.resolution.state, ResolutionState::Open);
+    let wet = bench.redrive(copy(broken, &corrected), false, false).await;
+    assert_eq!(wet.records[0].result, RedriveResult::Applied);
+    assert_eq!(bench.rows().await[0], (1, "153".to_owned(), broken, 10), "as the copy says, where the original was");
+
+    let kept = bench.store.find_quarantined(&id(broken)).await.expect("Postgres answers").expect("it is there");
+    assert_eq!(kept.value.as_deref(), Some(value.as_bytes()), "the original stays");
+    let trail = bench.store.audit_of(&id(broken), None, 10).await.expect("the trail");
+    assert_eq!((trail.len(), trail[0].outcome.as_str()), (1, "done"));
+    assert_eq!(trail[0].detail["copy"], corrected.as_str());
+    let hashes =
+        [&trail[0].detail["original_sha256"], &trail[0].detail["copy_sha256"]].map(|hash| hash.as_str().map(str::len));
+    assert_eq!(hashes, [Some(64), Some(64)]);
+    assert_ne!(trail[0].detail["original_sha256"], trail[0].detail["copy_sha256"]);
+
+    let newer = insert(&row(2, 15_900), 20).1.expect("it has one");
+    let late = bench.redrive(copy(stale, &newer), false, false).await;
+    assert_eq!(late.records[0].result, RedriveResult::Duplicate, "a copy is no newer than its original");
+    assert_eq!(bench.rows().await[1].1, "152");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_no_copy_is_refused_and_the_reason_of_the_original_stays() {
+    let mut bench = Bench::start().await;
+    let row = Row::new(1, "AMZN", 1, 15_000);
+    bench.consume(insert(&Row::new(9, "AMZN", 9, 15_000), 5)).await;
+    let broken = bench.refuse(insert(&row, 10)).await;
+    let text = bench.refuse((None, Some("{".to_owned()))).await;
+    let copy = |offset, value: String| Selection::Copy { of: id(offset), value };
+    let moved = insert(&row, 99).1.expect("it has one");
+    let unruly = insert(&Row { close: -1, ..row.clone() }, 10).1.expect("it has one");
+    for (attempt, (value, reason)) in
+        [(moved, "differs from the original in source"), (unruly, "expected")].into_iter().enumerate()
+    {
+        let report = bench.redrive(copy(broken, value), false, false).await;
+        assert_eq!(report.records[0].result, RedriveResult::RefusedAgain);
+        assert!(report.records[0].reason.as_deref().is_some_and(|told| told.contains(reason)), "{report:?}");
+        let record = bench.record(broken).await;
+        assert_eq!((record.stage.as_str(), record.codes), ("decode", vec!["no_key".to_owned()]));
+        assert_eq!(record.resolution.attempts, attempt as i32 + 1, "the guard against loops counts it");
+        let trail = bench.store.audit_of(&id(broken), None, 1).await.expect("the trail");
+        assert_eq!((trail[0].outcome.as_str(), trail[0].detail.get("copy")), ("refused", None));
+    }
+    let report = bench.redrive(copy(text, "{}".to_owned()), false, false).await;
+    assert!(report.records[0].reason.as_deref().is_some_and(|told| told.contains("no JSON object")), "{report:?}");
+    assert_eq!(bench.rows().await.len(), 1);
+}

@@ -272,6 +272,43 @@ async fn a_redrive_beside_a_live_server_reaches_readers_and_verify_still_agrees(
 }
 
 #[tokio::test]
+async fn a_corrected_copy_reaches_readers_and_verify_still_agrees() {
+    let database = Database::start().await;
+    let broker = broker();
+    let program = Program::new(&database, &broker.bootstrap());
+    let server = Server::start(database.store(), &broker.bootstrap()).await;
+    let source = Source::new(&broker.bootstrap());
+    let negative = Row { close: -100, ..Row::new(2, "AMZN", 2, 15_000) };
+    source.send([insert(&Row::new(1, "AMZN", 1, 15_000), 1), insert(&negative, 2)]).await;
+    server.until_consumed(2).await;
+    let id = format!("{TOPIC}[0]@1");
+    let shown = program.run(&["quarantine", "show", &id]).await;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("positive_price: Every price is above zero.") && shown.contains("advice"), "{shown}");
+
+    let directory = tempfile::Builder::new().prefix("stockstream-test-").tempdir().expect("a scratch directory");
+    let file = directory.path().join("copy.json");
+    std::fs::write(&file, insert(&Row::new(2, "AMZN", 2, 15_222), 2).1.expect("it has one")).expect("written");
+    let copy = ["quarantine", "redrive", &id, "--value", file.to_str().expect("a path")];
+    let dry = program.run(&[&copy[..], &["--dry-run"]].concat()).await;
+    assert!(String::from_utf8_lossy(&dry.stdout).contains("Would be: 1 applied."), "{dry:?}");
+    let redriven = program.run(&copy).await;
+    assert_eq!(redriven.status.code(), Some(0), "{redriven:?}");
+    until("the corrected bar is served", || async {
+        let (_, body) = server.get("/api/v1/latest").await;
+        body.contains("152.22").then_some(())
+    })
+    .await;
+    program.agrees().await;
+    let shown = program.run(&["quarantine", "show", &id]).await;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("redriven, applied") && shown.contains("quarantine.redrive by command"), "{shown}");
+    let raw = program.run(&["quarantine", "show", &id, "--raw"]).await;
+    assert_eq!(Some(raw.stdout), insert(&negative, 2).1.map(String::into_bytes), "the original stays");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_topic_whose_beginning_is_gone_is_verified_as_far_as_it_goes() {
     let database = Database::start().await;
     let broker = broker();

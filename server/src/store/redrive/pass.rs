@@ -1,6 +1,6 @@
 //! One transaction of a redrive on one partition: what each record means now, its effect, and everything that is kept of it.
 
-use super::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Understand};
+use super::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand};
 use crate::store::{
     AuditEntry, AuditOutcome, Batch, IsSimulated, Item, PartitionKey, PartitionState, RefusedReason, ResolutionState,
     append_audit,
@@ -12,11 +12,12 @@ use crate::store::{
     topic::{self, Additions},
     write::{RowWriter, reasons},
 };
-use cdc::{RawRecord, SourceIdent, Version};
+use cdc::{RawRecord, SourceIdent, Version, check_copy};
 use chrono::{DateTime, Utc};
 use market::Symbol;
 use quality::RULE_VERSION;
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use sqlx::{Connection, Postgres, Row, Transaction};
 use std::collections::{BTreeMap, HashMap};
 
@@ -48,6 +49,8 @@ struct Planned {
     incarnation: i32,
     offset: i64,
     received_at: DateTime<Utc>,
+    /// Of the value, when a corrected copy takes its place.
+    original_sha256: Option<String>,
     step: Step,
 }
 
@@ -100,8 +103,9 @@ impl Pass<'_> {
         let at = Utc::now();
         let mut results = Vec::with_capacity(planned.len());
         let mut tagged = 0;
+        let original_sha256 = planned.iter().find_map(|record| record.original_sha256.clone());
         for record in planned {
-            let Planned { incarnation, offset, received_at, step } = record;
+            let Planned { incarnation, offset, received_at, step, .. } = record;
             let (result, refusal) = match step {
                 Step::Leave(result, reason) => (result, Some(Refusal::new(result.as_str(), reason))),
                 Step::Refuse(refusal) => (RedriveResult::RefusedAgain, Some(refusal)),
@@ -124,7 +128,7 @@ impl Pass<'_> {
             };
             results.push((incarnation, offset, result, refusal));
         }
-        self.keep(tx, &results, tagged, at).await?;
+        self.keep(tx, &results, tagged, original_sha256, at).await?;
         for (incarnation, offset, result, refusal) in results {
             let PartitionKey { topic, partition } = self.key.clone();
             let reason = refusal.map(|refusal| refusal.reason);
@@ -152,6 +156,7 @@ impl Pass<'_> {
         .await?;
         let resolution: &str = row.try_get("resolution")?;
         let attempts: i32 = row.try_get("attempts")?;
+        let original: Option<&[u8]> = row.try_get("value")?;
         let step = if resolution == ResolutionState::Redriven.as_str() {
             let outcome: Option<String> = row.try_get("outcome")?;
             let reason = format!("was redriven before: {}", outcome.unwrap_or_default());
@@ -168,15 +173,26 @@ impl Pass<'_> {
                 offset,
                 timestamp_ms: row.try_get("timestamp_ms")?,
                 key: row.try_get("key")?,
-                value: row.try_get("value")?,
+                value: self.copy().map(str::as_bytes).or(original),
             };
-            match (self.understand)(&raw, incarnation) {
-                Err(reason) => Step::Refuse(reason.into()),
-                Ok(Item::Control) => Step::Nothing,
-                Ok(item) => self.place(item),
+            let is_copy = self.copy().map_or(Ok(()), |copy| check_copy(original.unwrap_or_default(), copy.as_bytes()));
+            match is_copy.map(|()| (self.understand)(&raw, incarnation)) {
+                Err(error) => Step::Refuse(Refusal::new("copy_differs", error.to_string())),
+                Ok(Err(reason)) => Step::Refuse(reason.into()),
+                Ok(Ok(Item::Control)) => Step::Nothing,
+                Ok(Ok(item)) => self.place(item),
             }
         };
-        Ok(Planned { incarnation, offset, received_at: row.try_get("received_at")?, step })
+        let original_sha256 = self.copy().map(|_| sha256(original.unwrap_or_default()));
+        Ok(Planned { incarnation, offset, received_at: row.try_get("received_at")?, original_sha256, step })
+    }
+
+    /// What takes the value's place, if anything does.
+    fn copy(&self) -> Option<&str> {
+        match &self.request.selection {
+            Selection::Copy { value, .. } => Some(value),
+            _ => None,
+        }
     }
 
     /// Gives a change the version that it had.
@@ -231,6 +247,7 @@ impl Pass<'_> {
         tx: &mut Transaction<'_, Postgres>,
         results: &[(i32, i64, RedriveResult, Option<Refusal>)],
         tagged: i64,
+        original_sha256: Option<String>,
         at: DateTime<Utc>,
     ) -> Result<(), sqlx::Error> {
         let count = |wanted: RedriveResult| results.iter().filter(|(_, _, result, _)| *result == wanted).count() as i64;
@@ -261,12 +278,16 @@ impl Pass<'_> {
         }
         let offsets: Vec<(i32, i64)> =
             results.iter().map(|(incarnation, offset, ..)| (*incarnation, *offset)).collect();
+        let mut detail = json!({ "counts": counts, "incarnations_offsets": offsets, "force": self.request.force });
+        if let (Some(copy), Some(detail)) = (self.copy(), detail.as_object_mut()) {
+            detail.extend(told_of_copy(copy, original_sha256, redriven > 0));
+        }
         let entry = AuditEntry {
             actor: self.request.actor.clone(),
             action: "quarantine.redrive",
             subject: self.key.to_string(),
             outcome: if redriven > 0 { AuditOutcome::Done } else { AuditOutcome::Refused },
-            detail: json!({ "counts": counts, "incarnations_offsets": offsets, "force": self.request.force }),
+            detail,
         };
         let audit_id = append_audit(tx, &entry).await?;
         for (incarnation, offset, result, refusal) in results {
@@ -291,10 +312,13 @@ impl Pass<'_> {
                     .await?;
                 }
                 Some(refusal) if *result == RedriveResult::RefusedAgain => {
+                    // What is wrong with a copy is not what was wrong with the record.
                     sqlx::query(
-                        "update quarantine set resolution = 'refused_again', attempts = attempts + 1, stage = $5,
-                            codes = $6, reason = $7, rule_version = $8, audit_id = $9, resolved_at = null,
-                            resolved_by = null
+                        "update quarantine set resolution = 'refused_again', attempts = attempts + 1,
+                            stage = case when $10 then stage else $5 end, codes = case when $10 then codes else $6 end,
+                            reason = case when $10 then reason else $7 end,
+                            rule_version = case when $10 then rule_version else $8 end,
+                            audit_id = $9, resolved_at = null, resolved_by = null
                          where topic_id = $1 and partition = $2 and incarnation = $3 and \"offset\" = $4",
                     )
                     .bind(self.state.topic_id)
@@ -306,6 +330,7 @@ impl Pass<'_> {
                     .bind(&refusal.reason)
                     .bind(RULE_VERSION)
                     .bind(audit_id)
+                    .bind(self.copy().is_some())
                     .execute(&mut **tx)
                     .await?;
                 }
@@ -314,6 +339,22 @@ impl Pass<'_> {
         }
         Ok(())
     }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the audit trail keeps of a corrected copy: its hash and the original's, and the copy itself when it took effect,
+/// for whoever wants to know why the row is as it is; `verify` does.
+fn told_of_copy(copy: &str, original_sha256: Option<String>, took_effect: bool) -> Map<String, Value> {
+    let mut told = Map::new();
+    told.insert("original_sha256".to_owned(), original_sha256.into());
+    told.insert("copy_sha256".to_owned(), sha256(copy.as_bytes()).into());
+    if took_effect {
+        told.insert("copy".to_owned(), copy.into());
+    }
+    told
 }
 
 /// Applies one change by the rule, as a batch of its own; also how many rules tagged it.
