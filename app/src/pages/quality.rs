@@ -173,7 +173,11 @@ fn NoSuite() -> impl IntoView {
                 "A suite says what rows must be like: never null, in a range, as many as expected. A run says whether they are. "
                 "Suites that Great Expectations has written work as they are."
             </p>
-            <p>"Schedule a suite in the server's configuration, and its runs stand here. To try one beforehand:"</p>
+            <p>
+                "The server runs its suite for bars as soon as there are rows, and then every five minutes. Others are named in a file: "
+                <code>"--checkpoints stockstream.toml"</code>
+                ". To try one beforehand:"
+            </p>
             <div class="lines">
                 <CopyLine label="What a suite really checks" line="stockstream suite lint suite.json" />
                 <CopyLine label="Run it against the rows, once" line="stockstream validate --database-url postgres://user:password@host/database suite.json" />
