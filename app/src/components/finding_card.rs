@@ -5,7 +5,7 @@ use leptos::prelude::*;
 /// One expectation and what became of it: verdict, severity, sentence, what was found, and how that went so far.
 #[component]
 pub fn FindingCard(finding: Finding) -> impl IntoView {
-    let Finding { place, kind, sentence, severity, verdict, found, unexpected, trend, .. } = finding;
+    let Finding { place, kind, sentence, severity, verdict, found, remarks, unexpected, trend, .. } = finding;
     // An expectation that cannot be run here has no sentence but its name.
     let name = (kind != sentence).then(|| view! { <code class="finding-kind">{kind}</code> });
     view! {
@@ -17,6 +17,7 @@ pub fn FindingCard(finding: Finding) -> impl IntoView {
             <div class="finding-words">
                 <p class="finding-sentence">{sentence}</p>
                 {found.map(|found| view! { <p class="finding-found">{found}</p> })}
+                {remarks.into_iter().map(|remark| view! { <p class="finding-remark">{remark}</p> }).collect_view()}
                 {(!unexpected.is_empty()).then(|| view! { <UnexpectedValues unexpected /> })}
                 {name}
             </div>

@@ -62,7 +62,7 @@ pub fn QualitySuite() -> impl IntoView {
 
 #[component]
 fn Report(report: SuiteReport, theme: Memo<Theme>) -> impl IntoView {
-    let SuiteReport { latest, runs } = report;
+    let SuiteReport { latest, remarks, runs } = report;
     let run = latest.run;
     let verdict = if run.success { Verdict::Met } else { Verdict::Unmet };
     let newest = run_path(run.run_id);
@@ -83,6 +83,14 @@ fn Report(report: SuiteReport, theme: Memo<Theme>) -> impl IntoView {
         </p>
         <NewerRun run theme />
         <h2 class="report-heading">"What it checks"</h2>
+        {(!remarks.is_empty())
+            .then(|| {
+                view! {
+                    <ul class="remarks" aria-label="Worth knowing">
+                        {remarks.into_iter().map(|remark| view! { <li class="finding-remark">{remark}</li> }).collect_view()}
+                    </ul>
+                }
+            })}
         {if latest.findings.is_empty() {
             view! { <p class="report-none">"The suite expects nothing."</p> }.into_any()
         } else {

@@ -94,6 +94,8 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What was found, in a line.
     pub found: Option<String>,
+    /// What it really checks, where that is not what its author may believe; on the suite's page only.
+    pub remarks: Vec<String>,
     /// The first unexpected values.
     pub unexpected: Vec<Unexpected>,
     /// This run and those before it, the oldest first.
@@ -111,8 +113,10 @@ pub struct RunReport {
 /// The content of `/quality/suites/{name}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SuiteReport {
-    /// Its newest run.
+    /// Its newest run, with what is worth knowing of each expectation.
     pub latest: RunReport,
+    /// What is worth knowing of the suite as a whole.
+    pub remarks: Vec<String>,
     pub runs: Runs,
 }
 
@@ -213,6 +217,7 @@ mod tests {
             severity: "critical".to_owned(),
             verdict,
             found: None,
+            remarks: Vec::new(),
             unexpected: Vec::new(),
             trend: Vec::new(),
         }

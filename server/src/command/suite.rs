@@ -1,6 +1,6 @@
 //! `stockstream suite lint|migrate`: what an expectation suite really checks, and the same suite in today's dialect.
 
-use crate::config::SuiteCommand;
+use crate::{config::SuiteCommand, store::validate::SOURCE_COLUMNS};
 use anyhow::Context;
 use quality::suite::{Suite, lint};
 use std::{
@@ -9,9 +9,6 @@ use std::{
     io::{self, Read},
     path::Path,
 };
-
-/// The columns that suites speak of: those of the source's table.
-const COLUMNS: [&str; 9] = ["record_id", "time", "open", "high", "low", "close", "volume", "symbol", "event_time"];
 
 /// The text to print, and whether the suite is without findings.
 pub fn run(command: &SuiteCommand) -> anyhow::Result<(String, bool)> {
@@ -37,7 +34,7 @@ pub fn read(file: &Path) -> anyhow::Result<Suite> {
 }
 
 fn explain(suite: &Suite) -> anyhow::Result<(String, bool)> {
-    let findings = lint(suite, &COLUMNS);
+    let findings = lint(suite, &SOURCE_COLUMNS);
     let mut text = format!("{}: {} expectations\n", suite.name, suite.expectations.len());
     for (index, expectation) in suite.expectations.iter().enumerate() {
         match expectation.compile() {

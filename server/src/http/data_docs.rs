@@ -1,12 +1,15 @@
 //! What expectation suites found, as the pages show it.
 
 use super::validations;
-use crate::store::{ReadError, RunFilter, Store, TrendPoint, ValidationRun};
+use crate::store::{
+    ReadError, RunFilter, Store, TrendPoint, ValidationRun,
+    validate::{SOURCE, SOURCE_COLUMNS},
+};
 use app::quality::{
     Finding, Overview, RUNS, Run, RunReport, Runs, Shown, SuiteReport, Suites, TREND, Unexpected, Verdict, trend::Point,
 };
-use quality::suite::{ExpectationResult, ValidationResult};
-use serde_json::Value;
+use quality::suite::{Dialect, ExpectationResult, Suite, ValidationResult, lint};
+use serde_json::{Map, Value};
 
 /// Characters of a value that a page shows.
 const SHORT: usize = 120;
@@ -33,10 +36,14 @@ pub async fn run_report(store: &Store, run_id: i64) -> Result<Option<RunReport>,
     let (found, trends) = tokio::try_join!(store.validation_run(run_id), store.validation_trends(run_id, TREND))?;
     let Some((found, result)) = found else { return Ok(None) };
     let result = ValidationResult::from_json(result).ok_or(Unread::Form(run_id))?;
+    Ok(Some(report(found, result, trends)))
+}
+
+fn report(found: ValidationRun, result: ValidationResult, trends: Vec<Vec<TrendPoint>>) -> RunReport {
     let trends = trends.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     let findings = result.results.into_iter().zip(trends).enumerate();
     let findings = findings.map(|(place, (result, trend))| finding(place, result, trend.unwrap_or_default()));
-    Ok(Some(RunReport { run: run(found), findings: findings.collect() }))
+    RunReport { run: run(found), findings: findings.collect() }
 }
 
 /// A suite by its newest run; `None` when it was never run.
@@ -48,7 +55,31 @@ pub async fn suite_report(store: &Store, name: &str) -> Result<Option<SuiteRepor
     let filter = RunFilter { suite: Some(name.to_owned()), ..RunFilter::default() };
     let runs = list(validations::page(store, &filter, RUNS).await?);
     let Some(newest) = runs.runs.first() else { return Ok(None) };
-    Ok(run_report(store, newest.run_id).await?.map(|latest| SuiteReport { latest, runs }))
+    let run_id = newest.run_id;
+    let (found, trends) = tokio::try_join!(store.validation_run(run_id), store.validation_trends(run_id, TREND))?;
+    let Some((found, result)) = found else { return Ok(None) };
+    let result = ValidationResult::from_json(result).ok_or(Unread::Form(run_id))?;
+    // Of another table's columns nobody here knows.
+    let lint = if found.asset == SOURCE { lint(&suite_of(&result), &SOURCE_COLUMNS) } else { Vec::new() };
+    let (mut latest, mut remarks) = (report(found, result, trends), Vec::new());
+    for remark in lint {
+        match remark.expectation.and_then(|place| latest.findings.get_mut(place)) {
+            Some(finding) => finding.remarks.push(remark.message),
+            None => remarks.push(remark.message),
+        }
+    }
+    Ok(Some(SuiteReport { latest, remarks, runs }))
+}
+
+/// The suite that was run, as far as its results tell.
+fn suite_of(result: &ValidationResult) -> Suite {
+    Suite {
+        name: result.suite_name.clone(),
+        dialect: Dialect::One,
+        expectations: result.results.iter().map(|result| result.expectation.clone()).collect(),
+        meta: Map::new(),
+        other: Map::new(),
+    }
 }
 
 fn list(page: validations::ValidationPage) -> Runs {
@@ -78,6 +109,7 @@ fn finding(place: usize, result: ExpectationResult, trend: Vec<TrendPoint>) -> F
         severity: result.expectation.severity_name().to_owned(),
         verdict,
         found: result.found(),
+        remarks: Vec::new(),
         unexpected: unexpected(&result),
         trend: points.collect(),
         kind: result.expectation.kind,

@@ -98,8 +98,22 @@ async fn a_suites_page_has_what_it_checks_and_its_runs() {
     assert!(words.contains("What it checks") && words.contains("Its runs"), "{words}");
     assert!(words.contains("1 of 3 met in its newest run, run 5"), "{words}");
     assert!(html.contains("href=\"/quality/runs/1\"") && !html.contains("href=\"/quality/runs/6\""));
+    assert!(!words.contains("an empty table"), "of the columns of another table nothing is known: {words}");
     let nothing = text(&page(&site, "/quality/suites/nothing").await);
     assert!(nothing.contains("The suite expects nothing."), "{nothing}");
+}
+
+#[tokio::test]
+async fn a_suites_page_says_where_it_does_not_check_what_its_author_may_believe() {
+    let site = Site::start().await;
+    let result = found(include_str!("../../../fixtures/suites/stock_0x.json"), 100, &[]);
+    let store = site.store();
+    store.record_validation("source_stock", Cause::Schedule, Utc::now(), Utc::now(), &result).await.unwrap();
+    let suite = text(&page(&site, "/quality/suites/stock.ingest").await);
+    assert!(suite.contains("it counts columns, not rows: it is met by an empty table"), "{suite}");
+    assert!(suite.contains("a price of 0 or −1 would pass"), "{suite}");
+    let run = text(&page(&site, "/quality/runs/1").await);
+    assert!(!run.contains("it counts columns"), "a run tells what was found: {run}");
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ use sqlx::{PgConnection, Row};
 
 /// What a suite is run against when nothing else is asked for: the replica, as the source's table looks.
 pub const SOURCE: &str = "source_stock";
+/// Its columns: those that suites speak of.
+pub const SOURCE_COLUMNS: [&str; 9] =
+    ["record_id", "time", "open", "high", "low", "close", "volume", "symbol", "event_time"];
 const READER: &str = "stockstream_reader";
 
 /// A table or view.

@@ -7,7 +7,7 @@ mod plan;
 mod row;
 mod run;
 
-pub use asset::{Asset, AssetError, SOURCE};
+pub use asset::{Asset, AssetError, SOURCE, SOURCE_COLUMNS};
 pub use run::{RunError, Wanted};
 
 use chrono::{DateTime, SecondsFormat, Utc};
