@@ -1,7 +1,7 @@
 //! The running whole, as `demo` and `serve` share it: pipeline, live feed and HTTP server around one store.
 
 use crate::{
-    alert::{self, Alerts, Incidents, Patience},
+    alert::{self, Alerts, Incidents, Patience, SuiteAlerts},
     checkpoint::Runner,
     config::WebConfig,
     feed::{CatchUp, Door, Feed, Hub, Publisher, pulse},
@@ -92,8 +92,10 @@ impl Application {
         tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
         let alerts = Alerts::start(self.web.alerts.targets()?, Patience::default(), &tasks, &shutdown);
         let incidents = Incidents::new(self.web.alerts.down_after);
+        let suites = SuiteAlerts::new(alerts.clone(), self.web.checkpoints.alerts);
+        tasks.spawn(suites.clone().run(shutdown.clone()));
+        Runner::new(self.store.clone(), self.web.checkpoints.list).telling(suites).start(&tasks, &shutdown);
         tasks.spawn(alert::watch(status.clone(), incidents, alerts, shutdown.clone()));
-        Runner::new(self.store.clone(), self.web.checkpoints).start(&tasks, &shutdown);
         let pipeline = Pipeline {
             config: self.consumer,
             store: self.store.clone(),

@@ -11,13 +11,14 @@ pub use watch::SuiteAlerts;
 
 use chrono::{DateTime, Utc};
 use quality::suite::ValidationResult;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// Which runs of a checkpoint somebody wants to hear of.
 ///
 /// Silence of a whole checkpoint is told in any case: nobody who waits for one kind of news wants to wait for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NotifyOn {
     /// What `failure` and what `success` say.
@@ -62,7 +63,7 @@ impl RunReport {
 }
 
 /// How soon and how often people are told. Each key has a default; 0 seconds turns its part off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SuitePolicy {
     /// Failed runs in a row that only make a suite PENDING; the next one makes it FIRING.

@@ -1,7 +1,10 @@
 //! The file with the checkpoints, `stockstream.toml`. What is wrong in it is named by file, line and key, all at once.
 
-use super::{Checkpoint, NotifyOn};
-use crate::store::validate::SOURCE;
+use super::{Checkpoint, Checkpoints};
+use crate::{
+    alert::{NotifyOn, SuitePolicy},
+    store::validate::SOURCE,
+};
 use quality::suite::Suite;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -50,6 +53,9 @@ struct Document {
     /// Suites that are run against tables.
     #[serde(default)]
     checkpoint: Vec<Entry>,
+    /// How soon and how often people are told of them.
+    #[serde(default)]
+    alerts: SuitePolicy,
 }
 
 /// A suite that is run against a table.
@@ -79,19 +85,19 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Document).to_value()
 }
 
-impl Checkpoint {
+impl Checkpoints {
     /// Reads the file and the suites that it names.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(file: &Path) -> Result<Vec<Self>, FileError> {
+    pub fn read(file: &Path) -> Result<Self, FileError> {
         let text =
             std::fs::read_to_string(file).map_err(|source| FileError::Unreadable { file: file.to_owned(), source })?;
         let document: Document = toml::from_str(&text)
             .map_err(|error| FileError::Syntax { file: file.to_owned(), message: error.to_string() })?;
         let mut reading = Reading { file, text: &text, mistakes: Vec::new() };
         let mut names = HashSet::new();
-        let checkpoints: Vec<Self> = document
+        let list = document
             .checkpoint
             .into_iter()
             .filter_map(|entry| {
@@ -101,7 +107,11 @@ impl Checkpoint {
                 reading.checkpoint(entry)
             })
             .collect();
-        if reading.mistakes.is_empty() { Ok(checkpoints) } else { Err(FileError::Mistakes(reading.mistakes)) }
+        if reading.mistakes.is_empty() {
+            Ok(Self { list, alerts: document.alerts })
+        } else {
+            Err(FileError::Mistakes(reading.mistakes))
+        }
     }
 }
 
@@ -158,7 +168,7 @@ mod tests {
         std::fs::write(directory.path().join("broken.json"), r#"{"name": "s"}"#).expect("written");
         let file = directory.path().join("stockstream.toml");
         std::fs::write(&file, text).expect("written");
-        Checkpoint::read(&file)
+        Checkpoints::read(&file).map(|checkpoints| checkpoints.list)
     }
 
     #[test]
@@ -192,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_built_in_checkpoints_can_all_be_run() {
-        for checkpoint in super::super::built_in().expect("a suite") {
+        for checkpoint in super::super::built_in().expect("a suite").list {
             assert!(checkpoint.suite.expectations.iter().all(|expectation| expectation.compile().is_ok()));
         }
     }

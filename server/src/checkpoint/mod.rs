@@ -6,6 +6,7 @@ mod schedule;
 pub use file::{FileError, schema};
 pub use schedule::Runner;
 
+use crate::alert::{NotifyOn, SuitePolicy};
 use quality::suite::{Suite, SuiteError};
 use std::time::Duration;
 
@@ -28,27 +29,25 @@ pub struct Checkpoint {
     pub owner: Option<String>,
 }
 
-/// Which runs people are told of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NotifyOn {
-    All,
-    #[default]
-    Failure,
-    Success,
+/// All that a program runs, and how people are told of it.
+#[derive(Clone, Debug, Default)]
+pub struct Checkpoints {
+    pub list: Vec<Checkpoint>,
+    pub alerts: SuitePolicy,
 }
 
 /// The checkpoints of a program without a file.
 ///
 /// # Errors
 /// The built-in suite is none, which a test rules out.
-pub fn built_in() -> Result<Vec<Checkpoint>, SuiteError> {
-    Ok(vec![Checkpoint {
+pub fn built_in() -> Result<Checkpoints, SuiteError> {
+    let bars = Checkpoint {
         name: "bars".into(),
         suite: Suite::parse(BUILT_IN.as_bytes())?,
         table: crate::store::validate::SOURCE.into(),
         every: Some(BUILT_IN_EVERY),
         notify_on: NotifyOn::Failure,
         owner: None,
-    }])
+    };
+    Ok(Checkpoints { list: vec![bars], alerts: SuitePolicy::default() })
 }

@@ -30,7 +30,7 @@ pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, Symbol
 pub use verify::{VerifyArgs, VerifyConfig};
 
 use crate::{
-    checkpoint::{self, Checkpoint},
+    checkpoint::{self, Checkpoints},
     feed::SocketConfig,
     http::Limits,
     pipeline::{Assignment, ConsumerConfig},
@@ -215,7 +215,7 @@ pub struct WebConfig {
     pub site_root: PathBuf,
     pub budget_ms: u32,
     /// Expectation suites that are run while the server runs.
-    pub checkpoints: Vec<Checkpoint>,
+    pub checkpoints: Checkpoints,
     pub limits: Limits,
     /// Opens the control endpoints; without it they are closed.
     pub control_token: Option<ControlToken>,
@@ -248,7 +248,7 @@ impl WebArgs {
         let listen = mistakes.check("--listen", self.listen);
         let budget_ms = mistakes.check("--budget-ms", self.budget_ms);
         let checkpoints = match &self.checkpoints {
-            Some(file) => Checkpoint::read(file).map_err(|error| error.to_string()),
+            Some(file) => Checkpoints::read(file).map_err(|error| error.to_string()),
             None => checkpoint::built_in().map_err(|error| error.to_string()),
         };
         let checkpoints = checkpoints.map_err(|reason| mistakes.add("--checkpoints", reason)).ok();
@@ -322,7 +322,7 @@ impl ServeConfig {
             "listen": self.web.listen,
             "site_root": self.web.site_root,
             "budget_ms": self.web.budget_ms,
-            "checkpoints": self.web.checkpoints.iter().map(|checkpoint| &checkpoint.name).collect::<Vec<_>>(),
+            "checkpoints": self.web.checkpoints.list.iter().map(|checkpoint| &checkpoint.name).collect::<Vec<_>>(),
             "max_connections": self.web.limits.connections,
             "max_connections_per_address": self.web.limits.connections_per_address,
             "rate_limit": self.web.limits.requests_per_second,

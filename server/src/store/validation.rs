@@ -191,6 +191,23 @@ impl Store {
         .await
     }
 
+    /// The first run, and when it began, since which a suite has been failing; `None` when its last run met everything.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn failing_since(&self, suite: &str) -> Result<Option<(i64, DateTime<Utc>)>, ReadError> {
+        within(
+            sqlx::query_as(
+                "select run_id, started_at from validation_run where suite = $1 and run_id > coalesce(
+                    (select max(run_id) from validation_run where suite = $1 and success), 0)
+                 order by run_id limit 1",
+            )
+            .bind(suite)
+            .fetch_optional(self.readers()),
+        )
+        .await
+    }
+
     /// What became of one expectation in its suite's last runs, the newest first, at most `limit`.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 use crate::table::Database;
 use chrono::{TimeDelta, Utc};
 use server::{
-    checkpoint::{Checkpoint, NotifyOn, Runner, built_in},
+    alert::NotifyOn,
+    checkpoint::{Checkpoint, Runner, built_in},
     store::{Cause, RunFilter, Store, expectation_hash, validate::SOURCE},
 };
 use std::time::Duration;
@@ -16,7 +17,7 @@ async fn store(database: &Database) -> Store {
 }
 
 fn checkpoint(every: Duration) -> Checkpoint {
-    let suite = built_in().unwrap().remove(0).suite;
+    let suite = built_in().unwrap().list.remove(0).suite;
     Checkpoint {
         name: "bars".into(),
         suite,
@@ -73,6 +74,8 @@ async fn what_was_run_lately_is_not_run_again_unless_somebody_asks() {
     assert!(runner.run(&checkpoint, Cause::Schedule, hour).await.unwrap().is_some());
     assert!(runner.run(&checkpoint, Cause::Schedule, hour).await.unwrap().is_none());
     assert!(runner.run(&checkpoint, Cause::Demand, None).await.unwrap().is_some());
+    let (first, _) = store.failing_since("bars").await.unwrap().expect("it has failed from the beginning");
+    assert_eq!(first, 1);
     let gone = store.prune_validations(Utc::now() + TimeDelta::days(1)).await.unwrap();
     assert_eq!(gone, 1, "each suite's last run stays");
     let left = store.validation_suites().await.unwrap();

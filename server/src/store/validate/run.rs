@@ -4,6 +4,7 @@ use super::{Asset, AssetError, validate};
 use crate::store::{Cause, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 use quality::suite::{Suite, ValidationResult};
+use sqlx::PgConnection;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What is to be run.
@@ -46,7 +47,19 @@ impl Store {
         if !is_ours {
             return Ok(None);
         }
-        let asset = Asset::describe(&mut connection, wanted.table).await?;
+        let outcome = self.run_alone(&mut connection, wanted, now).await;
+        // At once, for whoever asks next: a session takes its time to end.
+        sqlx::query("select pg_advisory_unlock($1)").bind(lock).execute(&mut *connection).await?;
+        outcome
+    }
+
+    async fn run_alone(
+        &self,
+        connection: &mut PgConnection,
+        wanted: Wanted<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(i64, ValidationResult)>, RunError> {
+        let asset = Asset::describe(connection, wanted.table).await?;
         if let Some(since) = wanted.not_within.and_then(|age| now.checked_sub_signed(age)) {
             let lately: bool = sqlx::query_scalar(
                 "select exists (select from validation_run where suite = $1 and asset = $2 and started_at > $3)",
@@ -60,7 +73,7 @@ impl Store {
                 return Ok(None);
             }
         }
-        let result = validate(&mut connection, &asset, wanted.suite, now, |_| {}).await?;
+        let result = validate(connection, &asset, wanted.suite, now, |_| {}).await?;
         let run_id = self.record_validation(&asset.name, wanted.cause, now, Utc::now(), &result).await?;
         Ok(Some((run_id, result)))
     }
