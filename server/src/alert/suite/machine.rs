@@ -123,7 +123,7 @@ impl SuiteIncidents {
     /// Takes a run, and gives what there is to tell now. A run that is older than the suite's last one says nothing about
     /// its state any more.
     pub fn observe(&mut self, report: RunReport, now: DateTime<Utc>) -> Option<Notice> {
-        self.heard_from(&report, now);
+        self.hear(&report.checkpoint, report.owner.as_deref(), now);
         let key = (report.checkpoint.clone(), report.suite().to_owned());
         let suite = self.suites.entry(key).or_insert_with(|| Suite::new(report.started_at));
         if report.run_id >= suite.last_run {
@@ -135,6 +135,12 @@ impl SuiteIncidents {
             };
             self.add(item, now);
         }
+        self.due(now)
+    }
+
+    /// Knows that the checkpoint is alive, of which somebody else has the report: another instance of this program.
+    pub fn heard(&mut self, checkpoint: &str, owner: Option<&str>, now: DateTime<Utc>) -> Option<Notice> {
+        self.hear(checkpoint, owner, now);
         self.due(now)
     }
 
@@ -157,13 +163,13 @@ impl SuiteIncidents {
         (!items.is_empty()).then_some(Notice { at: now, items })
     }
 
-    fn heard_from(&mut self, report: &RunReport, now: DateTime<Utc>) {
-        if !self.checkpoints.contains_key(&report.checkpoint) {
-            self.expect(&report.checkpoint, report.owner.as_deref(), None, now);
+    fn hear(&mut self, checkpoint: &str, owner: Option<&str>, now: DateTime<Utc>) {
+        if !self.checkpoints.contains_key(checkpoint) {
+            self.expect(checkpoint, owner, None, now);
         }
-        let Some(known) = self.checkpoints.get_mut(&report.checkpoint) else { return };
-        known.owner.clone_from(&report.owner);
-        let item = known.told.then(|| known.item(&report.checkpoint, Event::Reporting));
+        let Some(known) = self.checkpoints.get_mut(checkpoint) else { return };
+        known.owner = owner.map(str::to_owned);
+        let item = known.told.then(|| known.item(checkpoint, Event::Reporting));
         if known.told {
             known.noticed_at = Some(now);
         }

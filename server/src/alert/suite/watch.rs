@@ -45,6 +45,14 @@ impl SuiteAlerts {
         self.incidents().recall(checkpoint, suite, run_id, first_seen, Utc::now());
     }
 
+    /// Knows that a checkpoint is alive though its report went elsewhere: another instance of this program has run it.
+    pub fn heard(&self, checkpoint: &str, owner: Option<&str>) {
+        let mut incidents = self.incidents();
+        if let Some(notice) = incidents.heard(checkpoint, owner, Utc::now()) {
+            self.alerts.tell(notice);
+        }
+    }
+
     /// Takes a run. Never waits: targets have bounded queues of their own.
     pub fn report(&self, report: RunReport) {
         let mut incidents = self.incidents();

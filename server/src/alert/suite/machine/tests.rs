@@ -260,6 +260,20 @@ fn silence_is_told_whatever_runs_somebody_wants_to_hear_of() {
 }
 
 #[test]
+fn a_checkpoint_that_another_instance_runs_is_not_silent() {
+    let mut history = History::new(SuitePolicy { nodata_seconds: 600, ..PLAIN });
+    let start = history.at(0);
+    history.incidents.expect("daily", None, None, start);
+    for second in [500, 1_000, 1_500] {
+        assert!(history.incidents.heard("daily", None, history.at(second)).is_none());
+        assert_eq!(history.tick(second + 99), []);
+    }
+    assert_eq!(history.tick(2_100), [Nodata]);
+    let notice = history.incidents.heard("daily", None, history.at(2_200)).unwrap();
+    assert_eq!(events(&notice.items), [Reporting]);
+}
+
+#[test]
 fn a_failing_suite_whose_checkpoint_falls_silent_is_still_firing() {
     let mut history = History::new(SuitePolicy { nodata_seconds: 600, ..PLAIN });
     assert_eq!(history.not_met(0), [Firing]);
