@@ -121,7 +121,13 @@ impl Runner {
         };
         let began = std::time::Instant::now();
         let started_at = Utc::now();
-        let Some((run_id, result)) = self.store.run_suite(wanted, started_at).await? else { return Ok(None) };
+        let Some((run_id, result)) = self.store.run_suite(wanted, started_at).await? else {
+            // Another instance runs it: silent it is not.
+            if let Some(alerts) = &self.alerts {
+                alerts.heard(&checkpoint.name, checkpoint.owner.as_deref());
+            }
+            return Ok(None);
+        };
         let result = Arc::new(result);
         if let Some(alerts) = &self.alerts {
             alerts.report(RunReport {
