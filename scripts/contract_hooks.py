@@ -26,11 +26,12 @@ def contradicts_itself(query):
 
 
 def is_no_order(case):
-    """A partition of no topic; a drain, which is of everything, of one topic."""
+    """A partition of no topic; a drain, which is of everything, of one topic; a corrected copy of no record."""
     body = case.body if isinstance(case.body, dict) else {}
     topic, partition = body.get("topic"), body.get("partition")
     drains = (case.path_parameters or {}).get("order") == "drain"
-    return (partition is not None and topic is None) or (topic is not None and drains)
+    is_copy_of_nothing = body.get("value") is not None and body.get("record") is None
+    return (partition is not None and topic is None) or (topic is not None and drains) or is_copy_of_nothing
 
 
 @schemathesis.hook

@@ -430,7 +430,7 @@ pub struct AuditRequest {
     #[param(value_type = Option<i64>, minimum = 1)]
     before: Option<i64>,
     /// Only those about this refused record, written `topic[partition]@offset`.
-    #[param(value_type = Option<String>, pattern = r"^[A-Za-z0-9._-]{1,249}\[(0|[1-9][0-9]{0,8})\]@(0|[1-9][0-9]{0,17})$",
+    #[param(value_type = Option<String>, pattern = r"^([A-Za-z0-9._-]{1,249}\[(0|[1-9][0-9]{0,8})\]@(0|[1-9][0-9]{0,17}))?$",
         example = "dbserver1.stream_db.stock[0]@17")]
     record: Option<RecordId>,
     /// Which life of the topic the record is of; without, any.
