@@ -103,6 +103,7 @@ impl Machine {
     async fn next_batch(&mut self, topic: &Topic, most: usize) -> Option<(Batch, Vec<Delivered>)> {
         if topic.incarnation != self.incarnation {
             // What was not read of the old topic is gone with it; its source tells it again.
+            let unseen = topic.incarnation - self.incarnation;
             self.incarnation = topic.incarnation;
             self.next = topic
                 .records
@@ -111,7 +112,10 @@ impl Machine {
                 .unwrap_or(topic.records.len());
             self.zombie = None;
             let writer = self.writer.as_mut().expect("there is always one");
-            writer.begin_incarnation(0).await.expect("a new life begins");
+            // One for each time, though a server sees only the last: so that numbers mean the same here and in the model.
+            for _ in 0..unseen {
+                writer.begin_incarnation(0).await.expect("a new life begins");
+            }
             self.next_offset = 0;
         }
         let records = (*cut(topic.records.get(self.next..)?, &[most]).first()?).to_vec();
