@@ -1,7 +1,7 @@
 //! Captured records: one JSON object per line, as in the fixtures and as `stockstream decode` reads them.
 
 use crate::RawRecord;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// One line: `topic, partition, offset, timestamp, headers, key, value`. Key and value are the exact record texts, null
 /// when the record has none.
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct CapturedRecord {
     #[serde(default)]
     pub topic: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "from_zero")]
     pub partition: i32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "from_zero")]
     pub offset: i64,
     /// Milliseconds since the epoch.
     #[serde(default)]
@@ -23,6 +23,12 @@ pub struct CapturedRecord {
     pub key: Option<String>,
     #[serde(default)]
     pub value: Option<String>,
+}
+
+/// Kafka counts partitions and offsets from zero.
+fn from_zero<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default + PartialOrd>(input: D) -> Result<T, D::Error> {
+    let number = T::deserialize(input)?;
+    if number < T::default() { Err(D::Error::custom("partition and offset are 0 or more")) } else { Ok(number) }
 }
 
 impl CapturedRecord {

@@ -439,3 +439,12 @@ fn a_key_change_is_a_delete_of_the_old_and_an_insert_of_the_new_key() {
     }
     assert_eq!(inserted.after.and_then(|row| row.open), Some(Decimal::new(15, 1)));
 }
+
+#[test]
+fn a_captured_record_at_a_negative_offset_is_none() {
+    for line in [r#"{"offset": -9223372036854775808, "value": "{}"}"#, r#"{"partition": -1}"#] {
+        let error = cdc::captured::parse_line(line).expect_err("there is no such place").to_string();
+        assert!(error.contains("0 or more"), "{error}");
+    }
+    assert!(cdc::captured::parse_line(r#"{"offset": 0}"#).is_ok());
+}
