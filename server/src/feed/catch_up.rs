@@ -5,13 +5,10 @@
 //! between the reading and the asking a change may have been committed that was sent to nobody, because nobody
 //! watched; a client that watches first and asks then has no gap.
 
-use super::frame::Frame;
+use super::{change::Change, frame::Frame};
 use crate::store::{Missed, ReadError, Store};
 use chrono::{DateTime, Utc};
-use market::{
-    Stats, Symbol, Timeframe,
-    wire::{Record, ServerMessage},
-};
+use market::{Stats, Symbol, Timeframe, wire::ServerMessage};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -133,29 +130,20 @@ impl CatchUp {
         if seq == since {
             return Ok(Some(Vec::new()));
         }
-        // Newest event and commit per bucket, and whether everything in it is new; a symbol that did not change still
-        // gets its frame, which moves its seq.
-        type Newest = BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>, bool)>;
-        let mut by_symbol: BTreeMap<Symbol, Newest> =
+        // A symbol that did not change still gets its frame, which moves its seq.
+        let mut by_symbol: BTreeMap<Symbol, BTreeMap<DateTime<Utc>, Change>> =
             symbols.iter().map(|symbol| (symbol.clone(), BTreeMap::new())).collect();
         for candle in candles {
-            let newest = by_symbol.entry(candle.symbol).or_default().entry(timeframe.bucket(candle.time)).or_insert((
-                candle.event_time,
-                candle.committed_at,
-                candle.new,
-            ));
-            *newest = (newest.0.max(candle.event_time), newest.1.max(candle.committed_at), newest.2 & candle.new);
+            let (bucket, change) = (timeframe.bucket(candle.time), Change::from(&candle));
+            let buckets = by_symbol.entry(candle.symbol).or_default();
+            buckets.entry(bucket).and_modify(|all| *all = all.and(change)).or_insert(change);
         }
         let frames = by_symbol
             .into_iter()
             .map(|(symbol, buckets)| {
                 let records = buckets
                     .into_iter()
-                    .map(|(time, (event_time, committed_at, new))| match bars.get(&(symbol.clone(), time)) {
-                        Some(&bar) if new => Record::Bar { bar, event_time, committed_at },
-                        Some(&bar) => Record::Rev { bar, event_time, committed_at },
-                        None => Record::Del { time, committed_at },
-                    })
+                    .map(|(time, change)| change.record(time, bars.get(&(symbol.clone(), time))))
                     .collect();
                 Frame::new(ServerMessage::Delta { symbol, timeframe, prev: since, seq, records })
             })

@@ -10,6 +10,7 @@
 
 mod allowance;
 mod catch_up;
+mod change;
 mod door;
 mod frame;
 mod handshake;

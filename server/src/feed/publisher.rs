@@ -5,15 +5,13 @@
 //! the order of the stream.
 
 use super::{
+    change::Change,
     frame::Frame,
     hub::{Hub, Topic},
 };
 use crate::store::{ChangesSince, Committed, Head, ReadError, Store};
 use chrono::{DateTime, TimeDelta, Utc};
-use market::{
-    Bar, Symbol, Timeframe, aggregate,
-    wire::{Record, ServerMessage},
-};
+use market::{Bar, Symbol, Timeframe, aggregate, wire::ServerMessage};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -60,14 +58,8 @@ struct Waiting {
     look: bool,
 }
 
-/// A candle that changed.
-struct Changed {
-    time: DateTime<Utc>,
-    event_time: DateTime<Utc>,
-    committed_at: DateTime<Utc>,
-    /// The row was not there before.
-    new: bool,
-}
+/// One-minute candles that changed, by symbol.
+type Changed = HashMap<Symbol, Vec<(DateTime<Utc>, Change)>>;
 
 impl Publisher {
     pub fn new(hub: Hub) -> Self {
@@ -153,12 +145,12 @@ impl Publisher {
         }
         let commits = self.take_in_order();
         let Some(seq) = commits.last().map(|last| last.seq) else { return Ok(()) };
-        let mut changed: HashMap<Symbol, Vec<Changed>> = HashMap::new();
+        let mut changed = Changed::new();
         for commit in commits {
             let committed_at = commit.committed_at;
             for touched in commit.touched {
-                let (time, event_time, new) = (touched.time, touched.event_time, touched.new);
-                changed.entry(touched.symbol).or_default().push(Changed { time, event_time, committed_at, new });
+                let change = Change { event_time: touched.event_time, committed_at, new: touched.new };
+                changed.entry(touched.symbol).or_default().push((touched.time, change));
             }
         }
         self.send_all(store, &changed, seq).await
@@ -182,11 +174,10 @@ impl Publisher {
             self.hub.begin(epoch, head.seq);
             return Ok(());
         };
-        let mut changed: HashMap<Symbol, Vec<Changed>> = HashMap::new();
+        let mut changed = Changed::new();
         for candle in candles {
-            let (time, event_time, new) = (candle.time, candle.event_time, candle.new);
-            let committed_at = candle.committed_at;
-            changed.entry(candle.symbol).or_default().push(Changed { time, event_time, committed_at, new });
+            let change = Change::from(&candle);
+            changed.entry(candle.symbol).or_default().push((candle.time, change));
         }
         self.send_all(store, &changed, seq).await?;
         // Whoever came while the log was read may have read its snapshot before that commit, and was not asked for.
@@ -196,12 +187,7 @@ impl Publisher {
         Ok(())
     }
 
-    async fn send_all(
-        &self,
-        store: &Store,
-        changed: &HashMap<Symbol, Vec<Changed>>,
-        seq: i64,
-    ) -> Result<(), ReadError> {
+    async fn send_all(&self, store: &Store, changed: &Changed, seq: i64) -> Result<(), ReadError> {
         for (symbol, candles) in changed {
             for timeframe in self.hub.watched(symbol) {
                 self.send(store, &(symbol.clone(), timeframe), candles, seq).await?;
@@ -231,27 +217,24 @@ impl Publisher {
         ready
     }
 
-    async fn send(&self, store: &Store, topic: &Topic, candles: &[Changed], seq: i64) -> Result<(), ReadError> {
+    async fn send(
+        &self,
+        store: &Store,
+        topic: &Topic,
+        candles: &[(DateTime<Utc>, Change)],
+        seq: i64,
+    ) -> Result<(), ReadError> {
         let timeframe = topic.1;
-        // Newest event and commit of each bucket, and whether everything in it is new.
-        let mut buckets: BTreeMap<DateTime<Utc>, (DateTime<Utc>, DateTime<Utc>, bool)> = BTreeMap::new();
-        for Changed { time, event_time, committed_at, new } in candles {
-            let newest = buckets.entry(timeframe.bucket(*time)).or_insert((*event_time, *committed_at, *new));
-            *newest = (newest.0.max(*event_time), newest.1.max(*committed_at), newest.2 & *new);
+        let mut buckets: BTreeMap<DateTime<Utc>, Change> = BTreeMap::new();
+        for &(time, change) in candles {
+            buckets.entry(timeframe.bucket(time)).and_modify(|all| *all = all.and(change)).or_insert(change);
         }
         if buckets.len() > MAX_RECORDS {
             self.hub.send_snapshots(topic, seq);
             return Ok(());
         }
         let bars = read_buckets(store, topic, buckets.keys().copied()).await?;
-        let records = buckets
-            .into_iter()
-            .map(|(time, (event_time, committed_at, new))| match bars.get(&time) {
-                Some(&bar) if new => Record::Bar { bar, event_time, committed_at },
-                Some(&bar) => Record::Rev { bar, event_time, committed_at },
-                None => Record::Del { time, committed_at },
-            })
-            .collect();
+        let records = buckets.into_iter().map(|(time, change)| change.record(time, bars.get(&time))).collect();
         let (symbol, timeframe) = topic.clone();
         self.hub.send(topic, seq, |prev| Frame::new(ServerMessage::Delta { symbol, timeframe, prev, seq, records }));
         Ok(())
