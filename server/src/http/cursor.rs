@@ -21,13 +21,23 @@ pub struct Cursor {
 #[error("is not a cursor: pass on `next_cursor` of the page before, unchanged")]
 pub struct InvalidCursor;
 
+/// A plain text as a cursor carries it.
+pub(super) fn seal(plain: &str) -> String {
+    URL_SAFE_NO_PAD.encode(plain)
+}
+
+/// The plain text of a cursor; `None` when it carries none.
+pub(super) fn open(text: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+}
+
 const VERSION: &str = "1";
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { symbol, timeframe, sort, after } = self;
         let plain = format!("{VERSION} {symbol} {timeframe} {sort} {}", after.timestamp_micros());
-        f.write_str(&URL_SAFE_NO_PAD.encode(plain))
+        f.write_str(&seal(&plain))
     }
 }
 
@@ -35,8 +45,7 @@ impl FromStr for Cursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor)?;
-        let plain = String::from_utf8(bytes).map_err(|_| InvalidCursor)?;
+        let plain = open(text).ok_or(InvalidCursor)?;
         let parts: Vec<&str> = plain.split(' ').collect();
         let [VERSION, symbol, timeframe, sort, after] = parts[..] else {
             return Err(InvalidCursor);

@@ -2,6 +2,7 @@
 
 use super::{
     Problem, Violation,
+    cursor::{InvalidCursor, open, seal},
     error::ProblemBody,
     params::{Instant, Limit, Params, Query, Request},
     schema,
@@ -14,10 +15,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -139,16 +137,16 @@ impl Cursor {
         let QuarantinePlace { received_at, topic_id, incarnation, partition, offset } = self.place;
         let at = received_at.timestamp_micros();
         let question = self.question;
-        URL_SAFE_NO_PAD.encode(format!("1 {at} {topic_id} {incarnation} {partition} {offset} {question:x}"))
+        seal(&format!("1 {at} {topic_id} {incarnation} {partition} {offset} {question:x}"))
     }
 }
 
 impl FromStr for Cursor {
-    type Err = &'static str;
+    type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
-            let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+            let plain = open(text)?;
             let parts: Vec<&str> = plain.split(' ').collect();
             let ["1", at, topic_id, incarnation, partition, offset, question] = parts[..] else { return None };
             let received_at = DateTime::from_timestamp_micros(at.parse().ok()?)?;
@@ -161,7 +159,7 @@ impl FromStr for Cursor {
             };
             Some(Self { place, question: u64::from_str_radix(question, 16).ok()? })
         };
-        parse().ok_or("is not a cursor: pass on `next_cursor` of the page before, unchanged")
+        parse().ok_or(InvalidCursor)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Problem,
+    cursor::{InvalidCursor, open, seal},
     error::ProblemBody,
     params::{Limit, Params, Query, Request},
 };
@@ -10,7 +11,6 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::Value;
 use std::str::FromStr;
@@ -103,21 +103,21 @@ struct Cursor {
 
 impl Cursor {
     fn encode(self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("1 {} {:x}", self.before, self.question))
+        seal(&format!("1 {} {:x}", self.before, self.question))
     }
 }
 
 impl FromStr for Cursor {
-    type Err = &'static str;
+    type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
-            let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+            let plain = open(text)?;
             let parts: Vec<&str> = plain.split(' ').collect();
             let ["1", before, question] = parts[..] else { return None };
             Some(Self { before: before.parse().ok()?, question: u64::from_str_radix(question, 16).ok()? })
         };
-        parse().ok_or("is not a cursor: pass on `next_cursor` of the page before, unchanged")
+        parse().ok_or(InvalidCursor)
     }
 }
 
