@@ -41,7 +41,7 @@ pub use read::*;
 pub use redrive::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand};
 pub use retention::{Policy, Pruned};
 pub use schema::SchemaError;
-pub use validation::{Cause, RunFilter, TrendPoint, ValidationRun, expectation_hash};
+pub use validation::{Cause, RunFilter, TrendPoint, ValidationRun};
 pub use verify::{
     ConsumedPartition, Grave, Provenance, RedrivenPlace, RefusedBytes, RefusedPlace, StandingRow, StoreSnapshot,
     TopicFacts, Twice,

@@ -73,7 +73,7 @@ pub struct TrendPoint {
 }
 
 /// What an expectation's trend goes by: a hash of its type and arguments.
-pub fn expectation_hash(kind: &str, kwargs: &Value) -> i64 {
+fn expectation_hash(kind: &str, kwargs: &Value) -> i64 {
     xxh3_64(format!("{kind} {kwargs}").as_bytes()).cast_signed()
 }
 
@@ -205,31 +205,6 @@ impl Store {
             .bind(suite)
             .fetch_optional(self.readers()),
         )
-        .await
-    }
-
-    /// What became of one expectation in its suite's last runs, the newest first, at most `limit`.
-    ///
-    /// # Errors
-    /// Postgres does not answer.
-    pub async fn validation_trend(
-        &self,
-        suite: &str,
-        expectation: i64,
-        limit: u32,
-    ) -> Result<Vec<TrendPoint>, ReadError> {
-        within(async {
-            sqlx::query_as(
-                "select run_id, started_at, result.success, observed, unexpected
-                 from validation_expectation result join validation_run using (run_id)
-                 where expectation = $1 and suite = $2 order by run_id desc limit $3",
-            )
-            .bind(expectation)
-            .bind(suite)
-            .bind(i64::from(limit))
-            .fetch_all(self.readers())
-            .await
-        })
         .await
     }
 
