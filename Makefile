@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt stack stack-stop bench chaos soak soak-sockets clean
+.PHONY: help run build test check fmt stack stack-stop bench bench-rules bench-validate chaos soak soak-sockets clean
 ARGS ?=
 SEED ?= 1
 MINUTES ?= 10
@@ -41,6 +41,25 @@ bench: ## rows per second and per CPU-second, next to raw consume, raw COPY and 
 	@scripts/setup.sh bench
 	@. .tools/env && bench/ingest.sh $(ARGS)
 
+bench-rules: ## what judging every record costs: the built-in rules, and a suite of ten expectations on top
+	@scripts/setup.sh build
+	@. .tools/env && bench/rules.sh $(ARGS)
+
+bench-validate: ## one suite over 10 million rows (ARGS='--rows N'): seconds, CPU and scans, next to Great Expectations on the same PostgreSQL
+	@scripts/setup.sh stack
+	@scripts/setup.sh oracle
+	@. .tools/env && bench/validate.sh $(ARGS)
+
+.PHONY: bench-load
+bench-load: ## one CSV into one table, by `feed replay --load` and by pandas.to_sql on the same PostgreSQL (ARGS='--rows N')
+	@scripts/setup.sh oracle
+	@. .tools/env && bench/load.sh $(ARGS)
+
+.PHONY: bench-api
+bench-api: ## the newest 100 bars and a day of minutes: requests per CPU-second, next to FastAPI with asyncpg and to bare axum
+	@scripts/setup.sh api
+	@. .tools/env && bench/api.sh $(ARGS)
+
 soak-sockets: ## 9,000 live sockets for MINUTES: memory per client, frames a second, delay
 	@scripts/setup.sh build
 	@. .tools/env && bench/sockets.sh 9000 $(MINUTES) $(ARGS)
@@ -52,6 +71,15 @@ chaos: ## MINUTES of faults around the real server, decided by SEED; then a judg
 soak: ## MINUTES (10) of new histories for the model and the state machine, and of new broken inputs for the fuzzers
 	@scripts/setup.sh test
 	@MINUTES=$(MINUTES) scripts/soak.sh
+
+.PHONY: bench-charts bench-size
+bench-charts: ## 50 live charts in one page, beside lightweight-charts: frames, main-thread time, heap
+	@scripts/setup.sh build
+	@. .tools/env && node bench/charts.mjs $(ARGS)
+
+bench-size: ## what the browser downloads, compressed; fails above the budget
+	@scripts/setup.sh build
+	@. .tools/env && scripts/frontend.sh release && cargo build -q -p server --bin stockstream && node bench/size.mjs
 
 clean: ## delete what was built; tools and data stay
 	@rm -rf target

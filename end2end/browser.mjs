@@ -11,6 +11,9 @@ export const BASE = process.env.BASE_URL ?? "http://127.0.0.1:8080";
 const artifacts = join(dirname(fileURLToPath(import.meta.url)), "artifacts");
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** What the browser says when it was told to block service workers. */
+const BLOCKED = "Service Worker registration blocked by Playwright";
+
 /** The two widths that the pages are designed at. */
 export const WIDE = { width: 1440, height: 900 };
 export const NARROW = { width: 375, height: 812 };
@@ -29,13 +32,21 @@ export function launch() {
   });
 }
 
-/** Opens a page. `page.problems` collects console errors and warnings, failed and foreign requests. */
-export async function open(browser, path, { viewport = WIDE, scheme = "light", prepare, javaScriptEnabled = true } = {}) {
-  const context = await browser.newContext({ viewport, colorScheme: scheme, javaScriptEnabled, reducedMotion: "reduce" });
+/**
+ * Opens a page. `page.problems` collects console errors and warnings, failed and foreign requests. A service worker, which
+ * would download all of the app once more for every page, is what `serviceWorkers: "allow"` is for.
+ */
+export async function open(
+  browser,
+  path,
+  { viewport = WIDE, scheme = "light", prepare, javaScriptEnabled = true, serviceWorkers = "block" } = {},
+) {
+  const context = await browser.newContext({ viewport, colorScheme: scheme, javaScriptEnabled, serviceWorkers, reducedMotion: "reduce" });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   page.problems = [];
   page.on("console", (message) => {
+    if (message.text() === BLOCKED) return;
     if (["error", "warning"].includes(message.type())) page.problems.push(`console ${message.type()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => page.problems.push(`exception: ${error.message}`));
@@ -59,27 +70,24 @@ export async function alive(page) {
 
 /** The visible charts are on their canvases. */
 export async function drawn(page) {
-  await page.locator(".chart-panel.shown .candle-chart.drawn canvas").first().waitFor();
+  await page.locator(".chart-panel.shown .candle-chart.drawn .chart-overlay").first().waitFor();
   await page.waitForFunction(() => {
     const stages = [...document.querySelectorAll(".candle-stage")].filter((stage) => stage.clientWidth > 0);
     return stages.length > 0 && stages.every((stage) => stage.querySelectorAll("canvas").length >= 2);
   });
 }
 
-/** A fingerprint of what the chart's canvases show. */
+/** A fingerprint of what the chart shows. */
 export function picture(page, side = "a") {
-  return page.locator(`.chart-panel[data-side="${side}"] .candle-stage`).evaluate((stage) =>
-    [...stage.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()).join("|"),
-  );
+  return page.locator(`.chart-panel[data-side="${side}"] .chart-overlay`).evaluate((canvas) => canvas.toDataURL());
 }
 
-/** Violations of WCAG that matter. */
+/** What axe-core finds against WCAG 2.2 AA. */
 export async function violations(page) {
   await page.evaluate(axeSource);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return violations
-    .filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
+  const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+  const { violations } = await page.evaluate((runOnly) => window.axe.run(document, { runOnly, resultTypes: ["violations"] }), runOnly);
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
 }
 
 export async function screenshot(page, name) {

@@ -2,7 +2,7 @@
 # Checks the arrows between the crates, and that the pure ones stay pure: what ARCHITECTURE.md says of them is true.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-OURS='app|cdc|frontend|market|quality|server'
+OURS='app|cdc|frontend|frontend-dashboard|frontend-operations|frontend-prices|market|quality|server'
 wrong=0
 complain() { echo "arrows: $*" >&2; wrong=1; }
 
@@ -18,6 +18,9 @@ cdc market
 quality market
 app market
 frontend app
+frontend-dashboard app
+frontend-operations app
+frontend-prices app
 server app cdc market quality
 ARROWS
 

@@ -27,10 +27,10 @@ advisories() {
 }
 
 step "format" cargo fmt --all --check
-step "lints, native" cargo clippy --workspace --exclude frontend --all-targets -- -D warnings
+step "lints, native" cargo clippy --workspace --exclude 'frontend*' --all-targets -- -D warnings
 step "lints, tests that run apart" cargo clippy -p server --test real_stack --test soak_http -- -D warnings
 step "lints, chaos harness" cargo clippy -p server --features failpoints --test chaos -- -D warnings
-step "lints, browser" cargo clippy -p frontend --target wasm32-unknown-unknown -- -D warnings
+step "lints, browser" cargo clippy -p 'frontend*' --target wasm32-unknown-unknown -- -D warnings
 step "crate arrows" scripts/arrows.sh
 step "documented paths" scripts/paths.sh
 step "licences, bans, sources" cargo deny --log-level warn check licenses bans sources

@@ -6,7 +6,7 @@
 #   scripts/contract.sh            all operations
 #   scripts/contract.sh ARGS...    ARGS go to `schemathesis run` (--include-path /api/v1/bars)
 #
-# CONTRACT_EXAMPLES (100) per operation and phase; STOCKSTREAM names a binary that is already built.
+# CONTRACT_EXAMPLES (40) per operation and phase, more for a longer search; STOCKSTREAM names a binary that is already built.
 # The last line is "N passed, N failed": one for each operation and phase.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -51,7 +51,7 @@ status=0
 (cd "$work" && SCHEMATHESIS_HOOKS=contract_hooks PYTHONPATH=$ROOT/scripts PYTHONDONTWRITEBYTECODE=1 \
   "$ROOT/.tools/contract/bin/schemathesis" --config-file "$ROOT/scripts/contract.toml" run "$url/api/openapi.json" \
   --seed 7 --header "Authorization: Bearer $STOCKSTREAM_CONTROL_TOKEN" \
-  --max-examples "${CONTRACT_EXAMPLES:-100}" --continue-on-failure --request-timeout 20 --workers 1 \
+  --max-examples "${CONTRACT_EXAMPLES:-40}" --continue-on-failure --request-timeout 20 --workers 1 \
   --suppress-health-check all --no-color --report junit --report-junit-path "$work/junit.xml" "$@") || status=$?
 if ! kill -0 "$server" 2>/dev/null; then say "the server did not survive"; status=1; fi
 if grep -q 'panicked\| ERROR ' "$work/log"; then say "the server's log has errors:"; grep 'panicked\| ERROR ' "$work/log" >&2; status=1; fi

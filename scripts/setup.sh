@@ -7,7 +7,9 @@
 #   scripts/setup.sh bench     the stack, and Debezium's JDBC sink to measure against
 #   scripts/setup.sh lint      cargo-deny, shellcheck, hadolint, docker-compose
 #   scripts/setup.sh contract  PostgreSQL, and Schemathesis in an environment of its own
-#   scripts/setup.sh oracle    PostgreSQL, and Great Expectations in an environment of its own
+#   scripts/setup.sh oracle    PostgreSQL, and Great Expectations and TA-Lib in an environment of their own
+#   scripts/setup.sh api       PostgreSQL, wrk, and FastAPI with asyncpg to measure against
+#   scripts/setup.sh clients   PostgreSQL, a browser, and Alpaca's alpaca-py, pyarrow and PyWry
 #
 # Order of preference for each tool: what is installed, its normal channel, Debian's package.
 # Choices are written to .tools/env, which every recipe of the Makefile sources. Safe to repeat; what it downloads
@@ -172,14 +174,28 @@ setup_contract() {
 }
 
 setup_oracle() {
-  local want=1.24.0
-  python_environment oracle $want "Great Expectations" "great_expectations==$want" sqlalchemy psycopg2-binary
+  local expectations=1.24.0 indicators=0.8.2
+  python_environment oracle "$expectations, $indicators" "Great Expectations and TA-Lib" \
+    "great_expectations==$expectations" sqlalchemy psycopg2-binary "TA-Lib==$indicators" numpy
+}
+
+setup_clients() {
+  local alpaca=0.44.0 arrow=26.0.1 pywry=2.0.6
+  python_environment clients "$alpaca, $arrow, $pywry" "alpaca-py, pyarrow and PyWry" \
+    "alpaca-py==$alpaca" "pyarrow==$arrow" "pywry==$pywry"
+}
+
+setup_api() {
+  local fastapi=0.165.0 asyncpg=0.32.0 uvicorn=0.54.0 orjson=3.13.0
+  have wrk || apt_get wrk
+  python_environment api "$fastapi, $asyncpg, $uvicorn, $orjson" "FastAPI, asyncpg, uvicorn and orjson" \
+    "fastapi==$fastapi" "asyncpg==$asyncpg" "uvicorn[standard]==$uvicorn" "orjson==$orjson"
 }
 
 PART=${1:-build}
 case $PART in
-  build | test | stack | bench | lint | contract | oracle) ;;
-  *) die "unknown part: $PART (build, test, stack, bench, lint, contract, oracle)" ;;
+  build | test | stack | bench | lint | contract | oracle | clients | api) ;;
+  *) die "unknown part: $PART (build, test, stack, bench, lint, contract, oracle, clients, api)" ;;
 esac
 # Ours before the system's: wasm-bindgen must equal the crate's version.
 # Servers of the system last: Debian leaves their directory out of a normal user's path.
@@ -194,6 +210,8 @@ case $PART in
   lint) setup_lint ;;
   contract) setup_postgres; setup_contract ;;
   oracle) setup_postgres; setup_oracle ;;
+  api) setup_postgres; setup_api ;;
+  clients) setup_postgres; setup_node; setup_browser; setup_clients ;;
 esac
 
 {

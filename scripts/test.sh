@@ -2,7 +2,7 @@
 # Runs every ring of tests, innermost first, and adds up what they report.
 #
 #   scripts/test.sh              all of them
-#   scripts/test.sh pure server  some of them: pure server contract oracle browser stack chaos
+#   scripts/test.sh pure server  some of them: pure server contract clients oracle browser stack chaos
 #
 # A ring that fails, that runs no test or that takes longer than TEST_RING_TIMEOUT seconds (2400) counts as failed;
 # none is ever skipped. The last line is the sum: "N passed, N failed".
@@ -58,6 +58,7 @@ run() {
     # In one go and without default features, so that all that follows shares one build: apart, cargo compiles Leptos twice.
     server) ring "user interface and server" cargo test -p app -p server --no-default-features ;;
     contract) ring "contract" scripts/contract.sh ;;
+    clients) ring "clients of others" scripts/clients.sh ;;
     oracle) ring "Great Expectations" scripts/oracle.sh ;;
     browser) ring "browser" bash -c "$(declare -f browser); browser" ;;
     stack)
@@ -67,7 +68,7 @@ run() {
       ring "real stack" bash -c "$(declare -f stack); stack" ;;
     # A hundred faults of one seed; `make chaos` goes on for longer, and with others.
     chaos) ring "chaos" scripts/chaos.sh --seed "${CHAOS_SEED:-1}" ;;
-    *) echo "test: no such ring: $1 (pure, server, contract, oracle, browser, stack, chaos)" >&2; exit 2 ;;
+    *) echo "test: no such ring: $1 (pure, server, contract, clients, oracle, browser, stack, chaos)" >&2; exit 2 ;;
   esac
 }
 
@@ -79,7 +80,7 @@ if ! scripts/setup.sh test; then
 fi
 # shellcheck source=/dev/null
 . "$ROOT/.tools/env"
-if [ $# = 0 ]; then set -- pure server contract oracle browser stack chaos; fi
+if [ $# = 0 ]; then set -- pure server contract clients oracle browser stack chaos; fi
 for part in "$@"; do run "$part"; done
 
 finish # before the sum, which is the last line

@@ -2,11 +2,15 @@
 //! `Arc<dyn Backend>`.
 
 use crate::{
-    quality::{Overview, RunReport, Shown, SuiteReport},
+    freshness::History,
+    pipeline::Pipeline,
+    quality::{BarFindings, FindingsAsked, Overview, RunReport, Shown, SuiteReport},
     quarantine::{RecordAddress, RefusedList, RefusedRecord},
 };
+use chrono::{DateTime, Utc};
 use market::{
-    Symbol, Timeframe,
+    Bar, Symbol, Timeframe,
+    watchlist::Watchlist,
     wire::{ServerMessage, SourceKind, SymbolInfo},
 };
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -34,8 +38,27 @@ pub trait Backend: Send + Sync {
     /// The newest `bars` bars as a [`ServerMessage::Snap`], exactly as the live stream would send it.
     fn snapshot(&self, symbol: Symbol, timeframe: Timeframe, bars: u32) -> Answer<'_, ServerMessage>;
 
+    /// Bars of a time, oldest first: of more than `most` the newest.
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        from: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+        most: u32,
+    ) -> Answer<'_, Vec<Bar>>;
+
     /// Where the rows come from.
     fn source(&self) -> SourceKind;
+
+    /// The newest figures of all symbols, as the API tells them.
+    fn watchlist(&self) -> Answer<'_, Watchlist>;
+
+    /// The pipeline, as the API tells it.
+    fn pipeline(&self) -> Answer<'_, Pipeline>;
+
+    /// The history of freshness, as the API tells it.
+    fn freshness(&self) -> Answer<'_, History>;
 
     /// A page of refused records, by the same query string as the API's.
     fn quarantine(&self, query: String) -> Answer<'_, RefusedList>;
@@ -45,6 +68,9 @@ pub trait Backend: Send + Sync {
 
     /// Suites and runs; `cursor`: where the page before ended. `None`: the cursor is none.
     fn quality(&self, shown: Shown, cursor: Option<String>) -> Answer<'_, Option<Overview>>;
+
+    /// What the rules over several bars found and what still holds; `None`: there is no such rule or severity.
+    fn bar_findings(&self, asked: FindingsAsked) -> Answer<'_, Option<BarFindings>>;
 
     /// A run of a suite; `None`: there is no such run.
     fn quality_run(&self, run_id: i64) -> Answer<'_, Option<RunReport>>;

@@ -1,7 +1,8 @@
 //! How numbers, times and states are written on the pages: fixed decimals, thin-space grouping, `−` for minus, `—` for
 //! what is not known, times in the exchange's zone. Knows no clock and no framework.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::zone::Zone;
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use market::{Bar, EXCHANGE_ZONE, Freshness, Timeframe};
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -80,6 +81,12 @@ pub fn number(value: Decimal, places: u32) -> String {
     result
 }
 
+/// A reading of an indicator: `number` for values that are no money, or `—`.
+pub fn reading(value: Option<f64>, places: u32) -> String {
+    let exact = value.and_then(Decimal::from_f64_retain);
+    exact.map_or_else(|| UNKNOWN.to_owned(), |value| number(value, places))
+}
+
 /// A number that always carries its sign: `+1.20`, `−0.30`, `0.00`.
 pub fn signed(value: Decimal, places: u32) -> String {
     let text = number(value, places);
@@ -103,51 +110,78 @@ pub fn count(value: i64) -> String {
     if value < 0 { format!("{MINUS}{digits}") } else { digits }
 }
 
-/// `EST` or `EDT`.
-pub fn zone(time: DateTime<Utc>) -> String {
-    time.with_timezone(&EXCHANGE_ZONE).format("%Z").to_string()
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `16 Jan`.
+pub fn day_of_year(day: &impl Datelike) -> String {
+    format!("{} {}", day.day(), MONTHS[day.month0() as usize])
 }
 
-/// The name of a bar on the chart's axis: sortable and unique, in exchange time. The chart's glue makes `09:31` or
-/// `16 Jan` of it.
-pub fn category(time: DateTime<Utc>) -> String {
-    time.with_timezone(&EXCHANGE_ZONE).format("%Y-%m-%d %H:%M").to_string()
+/// `16 Jan 2024`.
+pub fn date(day: &impl Datelike) -> String {
+    format!("{} {}", day_of_year(day), day.year())
 }
 
-/// The start of a bar in full: `Tue 16 Jan 2024 09:31 EST`, or without time of day for daily bars.
+/// `Tue 16 Jan 2024`.
+pub fn full_date(day: &impl Datelike) -> String {
+    format!("{} {}", day.weekday(), date(day))
+}
+
+/// `09:31`.
+pub fn time_of_day(time: &impl Timelike) -> String {
+    format!("{:02}:{:02}", time.hour(), time.minute())
+}
+
+/// `2024-01-16T14:31Z`: a minute in a link. A date writes itself as links and forms do.
+pub fn minute(time: DateTime<Utc>) -> String {
+    format!("{}T{}Z", time.date_naive(), time_of_day(&time))
+}
+
+/// Reads a minute in a link.
+pub fn read_minute(text: &str) -> Option<DateTime<Utc>> {
+    format!("{}:00Z", text.strip_suffix('Z')?).parse().ok()
+}
+
+/// The start of a bar in full, in the exchange's zone: `Tue 16 Jan 2024 09:31 EST`.
 pub fn bar_time(time: DateTime<Utc>, timeframe: Timeframe) -> String {
-    let local = time.with_timezone(&EXCHANGE_ZONE);
-    match timeframe {
-        Timeframe::Day1 => local.format("%a %-d %b %Y").to_string(),
-        _ => local.format("%a %-d %b %Y %H:%M %Z").to_string(),
-    }
+    Zone::Exchange.bar_time(time, timeframe)
 }
 
-/// The start of a bar in a table: `16 Jan 09:31`.
+/// The start of a bar in a table, in the exchange's zone: `16 Jan 09:31`.
 pub fn short_bar_time(time: DateTime<Utc>, timeframe: Timeframe) -> String {
-    let local = time.with_timezone(&EXCHANGE_ZONE);
-    match timeframe {
-        Timeframe::Day1 => local.format("%-d %b %Y").to_string(),
-        _ => local.format("%-d %b %H:%M").to_string(),
-    }
-}
-
-/// The window that statistics were taken over: `12 Jan 09:30 – 16 Jan 10:31 EST`.
-pub fn window(from: DateTime<Utc>, to: DateTime<Utc>, timeframe: Timeframe) -> String {
-    let range = format!("{} – {}", short_bar_time(from, timeframe), short_bar_time(to, timeframe));
-    if timeframe == Timeframe::Day1 { range } else { format!("{range} {}", zone(to)) }
+    Zone::Exchange.short_bar_time(time, timeframe)
 }
 
 /// An instant to the second, with its zone; with its date when it is most of a day away.
 pub fn instant(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let local = time.with_timezone(&EXCHANGE_ZONE);
     let far = (now - time).abs() > TimeDelta::hours(18);
-    if far { full_instant(time) } else { local.format("%H:%M:%S %Z").to_string() }
+    if far { full_instant(time) } else { format!("{}:{:02} {}", time_of_day(&local), local.second(), local.offset()) }
 }
 
 /// An instant to the second, with its date and zone: `16 Jan 2024 16:00:00 EST`.
 pub fn full_instant(time: DateTime<Utc>) -> String {
-    time.with_timezone(&EXCHANGE_ZONE).format("%-d %b %Y %H:%M:%S %Z").to_string()
+    let local = time.with_timezone(&EXCHANGE_ZONE);
+    format!("{} {}:{:02} {}", date(&local), time_of_day(&local), local.second(), local.offset())
+}
+
+/// An instant to the millisecond, with its date and zone: `16 Jan 2024 16:00:00.250 EST`.
+pub fn precise_instant(time: DateTime<Utc>) -> String {
+    let local = time.with_timezone(&EXCHANGE_ZONE);
+    let (seconds, millis) = (local.second(), time.timestamp_subsec_millis());
+    format!("{} {}:{seconds:02}.{millis:03} {}", date(&local), time_of_day(&local), local.offset())
+}
+
+/// How long something took, in the unit that tells most: `12 ms`, `4.20 s`, `34 min`, `5 h`, `1 042 days`.
+pub fn span(delta: TimeDelta) -> String {
+    let ms = delta.num_milliseconds();
+    match ms.abs() {
+        ..1_000 => format!("{}\u{a0}ms", count(ms)),
+        1_000..120_000 => seconds(delta),
+        120_000..7_200_000 => format!("{}\u{a0}min", count(delta.num_minutes())),
+        7_200_000..172_800_000 => format!("{}\u{a0}h", count(delta.num_hours())),
+        _ => format!("{}\u{a0}days", count(delta.num_days())),
+    }
 }
 
 /// `0.18 s`, for the hops of one record.
@@ -215,11 +249,25 @@ mod tests {
     #[test]
     fn times_are_in_the_exchange_zone_and_say_so() {
         let winter = at("2024-01-16T14:31:00Z");
-        assert_eq!(bar_time(winter, Timeframe::Minute1), "Tue 16 Jan 2024 09:31 EST");
-        assert_eq!(bar_time(at("2024-07-16T13:31:00Z"), Timeframe::Minute1), "Tue 16 Jul 2024 09:31 EDT");
-        assert_eq!(bar_time(at("2024-01-16T05:00:00Z"), Timeframe::Day1), "Tue 16 Jan 2024");
-        assert_eq!(category(winter), "2024-01-16 09:31");
-        assert_eq!(window(at("2024-01-12T14:30:00Z"), winter, Timeframe::Minute1), "12 Jan 09:30 – 16 Jan 09:31 EST");
+        assert_eq!(bar_time(winter, Timeframe::MINUTE_1), "Tue 16 Jan 2024 09:31 EST");
+        assert_eq!(bar_time(at("2024-07-16T13:31:00Z"), Timeframe::MINUTE_1), "Tue 16 Jul 2024 09:31 EDT");
+        assert_eq!(bar_time(at("2024-01-16T05:00:00Z"), Timeframe::DAY_1), "Tue 16 Jan 2024");
+        let zone = Zone::Exchange;
+        assert_eq!(zone.category(winter, Timeframe::MINUTE_1), "2024-01-16 09:31");
+        assert_eq!(
+            zone.window(at("2024-01-12T14:30:00Z"), winter, Timeframe::MINUTE_1),
+            "12 Jan 09:30 – 16 Jan 09:31 EST"
+        );
+    }
+
+    #[test]
+    fn a_span_is_told_in_the_unit_that_tells_most() {
+        let spans = [(12, "12 ms"), (-3, "−3 ms"), (4_200, "4.20 s"), (2_040_000, "34 min"), (90_000_000, "25 h")];
+        for (ms, shown) in spans {
+            assert_eq!(span(TimeDelta::milliseconds(ms)), shown.replace(' ', "\u{a0}"));
+        }
+        assert_eq!(span(TimeDelta::days(1042)), "1\u{2009}042\u{a0}days");
+        assert_eq!(precise_instant(at("2024-01-16T14:32:00.25Z")), "16 Jan 2024 09:32:00.250 EST");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Orders that the browser gives the server, and questions that not everybody may ask. The control token is typed in by
 //! the operator, sent with each request and kept in memory only.
 
-use crate::quarantine::{Attempt, Order, Report};
+use crate::{
+    pipeline::{Scope, Taken},
+    quality::Started,
+    quarantine::{Attempt, Order, Report},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -14,6 +18,33 @@ use web_sys::{Headers, RequestInit, Response};
 pub async fn redrive(token: &str, order: &Order) -> Result<Report, String> {
     let body = serde_json::to_string(order).map_err(|error| error.to_string())?;
     ask("POST", "/api/v1/quarantine/redrive", token, Some(&body)).await
+}
+
+/// Gives the pipeline an order: `pause`, `resume` or `drain`.
+///
+/// # Errors
+/// Why the order was not taken, in a sentence.
+pub async fn pipeline(token: &str, order: &str, scope: &Scope) -> Result<Taken, String> {
+    let body = serde_json::to_string(scope).map_err(|error| error.to_string())?;
+    ask("POST", &format!("{}/{order}", crate::pipeline::API), token, Some(&body)).await
+}
+
+/// Orders that a record stays refused.
+///
+/// # Errors
+/// Why it was not decided, in a sentence.
+pub async fn dismiss(token: &str, record: &str, incarnation: Option<i32>, note: &str) -> Result<(), String> {
+    let body = serde_json::json!({ "record": record, "incarnation": incarnation, "note": note }).to_string();
+    ask::<serde::de::IgnoredAny>("POST", "/api/v1/quarantine/dismiss", token, Some(&body)).await.map(drop)
+}
+
+/// Orders a run of a checkpoint.
+///
+/// # Errors
+/// Why there is none, in a sentence.
+pub async fn run(token: &str, checkpoint: &str) -> Result<Started, String> {
+    let body = serde_json::json!({ "checkpoint": checkpoint }).to_string();
+    ask("POST", "/api/v1/validations", token, Some(&body)).await
 }
 
 /// The audit trail of one record, newest first.

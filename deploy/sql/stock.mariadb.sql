@@ -17,5 +17,7 @@ create table if not exists stock (
     close      float    not null,
     volume     float    not null,
     symbol     varchar(40),
-    event_time datetime default now()
+    event_time datetime default now(),
+    -- Feeds look for the minutes they bring (docs/feeds.md).
+    index symbol_time (symbol, time)
 );

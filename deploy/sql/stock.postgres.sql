@@ -11,6 +11,8 @@ create table if not exists stream_db.stock (
     symbol     varchar(40),
     event_time timestamptz default now()
 );
+-- Feeds look for the minutes they bring (docs/feeds.md).
+create index if not exists stock_symbol_time on stream_db.stock (symbol, time);
 
 do $$
 begin

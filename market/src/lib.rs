@@ -6,17 +6,22 @@
 
 mod bar;
 mod freshness;
+pub mod indicator;
+pub mod provenance;
 mod row;
 mod session;
+mod severity;
 mod stats;
 mod symbol;
 mod timeframe;
+pub mod watchlist;
 pub mod wire;
 
 pub use bar::Bar;
 pub use freshness::{Freshness, Observation};
 pub use row::StockRow;
 pub use session::{EXCHANGE_ZONE, Session, SessionPhase, phase_of, session_on};
+pub use severity::Severity;
 pub use stats::Stats;
 pub use symbol::{InvalidSymbol, Symbol};
-pub use timeframe::{InvalidTimeframe, Timeframe, aggregate};
+pub use timeframe::{InvalidTimeframe, Timeframe, Unit, aggregate};

@@ -15,7 +15,7 @@
 //! Between a subscription and its answer, beats and other messages may come.
 //!
 //! **Limits.** A message has at most 64 KiB, whole or in fragments; 30 messages (pings included) at once and then 5 a
-//! second; 256 KiB at once and then 16 KiB a second; [`MAX_SYMBOLS`] symbols per subscription. What is not understood is
+//! second; 256 KiB at once and then 16 KiB a second; [`MAX_SYMBOLS`] symbols per subscription, in bars of a day at most. What is not understood is
 //! answered with [`ServerMessage::Error`], and the connection stays. The server pings after 20 seconds of silence, and
 //! closes when 10 more bring nothing. Who does not take what it is sent gets less, and is closed after 6 seconds.
 //!
@@ -37,6 +37,11 @@
 //! of the protocol than 13, 429 too many sockets from this address, 503 too many in all or the server stops; the last two
 //! with `Retry-After`.
 
+mod finding;
+mod read;
+
+pub use finding::{Finding, FindingsPage};
+
 use crate::{Bar, Stats, Symbol, Timeframe};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -46,6 +51,8 @@ pub const MSGPACK_PROTOCOL: &str = "stockstream.v1.msgpack";
 
 /// Close code: the server restarts, come back.
 pub const CLOSE_RESTART: u16 = 1012;
+/// Close code: the client does not say who it is. Only on the stream that speaks as Alpaca's does.
+pub const CLOSE_UNKNOWN: u16 = 4401;
 /// Close code: the client reads too slowly.
 pub const CLOSE_SLOW: u16 = 4407;
 /// Close code: nothing came from the client, not even an answer to a ping.
@@ -81,7 +88,7 @@ pub enum ClientMessage {
 
 /// From the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", try_from = "read::Message")]
 pub enum ServerMessage {
     Hello {
         /// Names one history of `seq`; another epoch means that everything must be fetched again.
@@ -98,6 +105,10 @@ pub enum ServerMessage {
     Delta { symbol: Symbol, timeframe: Timeframe, prev: i64, seq: i64, records: Vec<Record> },
     /// What the data-quality rules said of the latest batch.
     Dq { quarantined: u64, tagged: u64 },
+    /// What the built-in pack found, or finds no more, at bars of subscribed symbols. It comes after the bars and may come
+    /// twice; `GET /api/v1/findings` has what was found before. Has no part in the order of `seq`, and a client that reads too
+    /// slowly may miss it.
+    Findings { findings: Vec<Finding> },
     /// The pipeline's state.
     Pipe { state: PipeState, lag: Option<i64>, rows_per_second: f64 },
     /// The server lives. Carries the head, but is not data: it must not clear STALE.
@@ -111,7 +122,7 @@ pub enum ServerMessage {
 
 /// One change of one candle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "read::Record")]
 pub enum Record {
     /// A candle that is new, or that grew by rows which were not there before.
     Bar {
@@ -194,6 +205,36 @@ pub struct LatestBar {
     pub committed_at: DateTime<Utc>,
 }
 
+/// One row of `GET /api/v1/snapshots`: the newest one-minute bar, and the days around it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    #[serde(flatten)]
+    pub latest: LatestBar,
+    /// The bar of the newest minute's day, so far.
+    pub daily: Bar,
+    /// The bar of the day with bars before it; `null` on the first.
+    pub previous_daily: Option<Bar>,
+}
+
+/// `GET /api/v1/changes`: what changed after a seq, as far as `seq`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Names one history of `seq`.
+    pub epoch: String,
+    /// Pass it as `since`, with `epoch`, for what changes next.
+    pub seq: i64,
+    pub timeframe: Timeframe,
+    pub changes: Vec<Changed>,
+}
+
+/// One change of one candle of a symbol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    pub symbol: Symbol,
+    #[serde(flatten)]
+    pub record: Record,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,7 +257,7 @@ mod tests {
             message,
             ClientMessage::Sub {
                 symbols: vec!["AMZN".parse().unwrap()],
-                timeframe: Timeframe::Minute1,
+                timeframe: Timeframe::MINUTE_1,
                 epoch: None,
                 since: None,
                 bars: None
@@ -230,7 +271,7 @@ mod tests {
         let at: DateTime<Utc> = "2024-01-16T14:32:00.25Z".parse().unwrap();
         let delta = ServerMessage::Delta {
             symbol: "AMZN".parse().unwrap(),
-            timeframe: Timeframe::Minute1,
+            timeframe: Timeframe::MINUTE_1,
             prev: 41,
             seq: 42,
             records: vec![Record::Bar { bar, event_time: at, committed_at: at }],
@@ -244,13 +285,57 @@ mod tests {
     }
 
     #[test]
+    fn every_message_reads_back_as_it_was_written() {
+        let at: DateTime<Utc> = "2024-01-16T14:32:00.25Z".parse().unwrap();
+        let (symbol, timeframe): (Symbol, _) = ("AMZN".parse().unwrap(), Timeframe::MINUTE_5);
+        let source = SourceKind { mode: SourceMode::Replay, simulated: true, speed: Some(60) };
+        let records = vec![
+            Record::Bar { bar: bar(), event_time: at, committed_at: at },
+            Record::Rev { bar: bar(), event_time: at, committed_at: at },
+            Record::Del { time: at, committed_at: at },
+        ];
+        let messages = [
+            ServerMessage::Hello { epoch: "e".into(), seq: 7, server_time: at, budget_ms: 2_000, source },
+            ServerMessage::Snap { symbol: symbol.clone(), timeframe, seq: 7, bars: vec![], stats: None },
+            ServerMessage::Delta { symbol, timeframe, prev: 6, seq: 7, records },
+            ServerMessage::Dq { quarantined: 1, tagged: 2 },
+            ServerMessage::Findings { findings: vec![] },
+            ServerMessage::Pipe { state: PipeState::Running, lag: None, rows_per_second: 1.5 },
+            ServerMessage::Beat { seq: 7, server_time: at },
+            ServerMessage::Refetch { reason: "gone".into() },
+            ServerMessage::Error { code: "bad_message".into(), message: "no".into() },
+        ];
+        for message in messages {
+            let text = serde_json::to_string(&message).unwrap();
+            assert_eq!(serde_json::from_str::<ServerMessage>(&text).unwrap(), message, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_what_its_kind_has_is_none() {
+        for text in [
+            r#"{"type":"beat","seq":7}"#,
+            r#"{"type":"beat","server_time":"2024-01-16T14:32:00Z"}"#,
+            r#"{"type":"weather","seq":7}"#,
+            r#"{"seq":7}"#,
+            r#"{"type":"refetch","reason":null}"#,
+        ] {
+            assert!(serde_json::from_str::<ServerMessage>(text).is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Record>(r#"{"kind":"rev","time":"2024-01-16T14:32:00Z"}"#).is_err());
+        // What a newer server adds is for newer clients.
+        let beat = r#"{"type":"beat","seq":7,"server_time":"2024-01-16T14:32:00Z","mood":{"good":[1]}}"#;
+        assert!(matches!(serde_json::from_str(beat), Ok(ServerMessage::Beat { seq: 7, .. })));
+    }
+
+    #[test]
     fn a_snapshot_of_one_bar_has_no_deviation_and_reads_back() {
         let bar = bar();
         let stats = Stats::of(&[bar]);
         assert_eq!(stats.unwrap().stddev, None);
         let snap = ServerMessage::Snap {
             symbol: "AMZN".parse().unwrap(),
-            timeframe: Timeframe::Minute1,
+            timeframe: Timeframe::MINUTE_1,
             seq: 1,
             bars: vec![bar],
             stats,

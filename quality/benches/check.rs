@@ -1,9 +1,13 @@
-//! Rows per second through `check_row`: a session of good bars of ten symbols, in time order. `cargo bench -p quality`.
+//! Rows per second through `check_row`, and through a suite of ten expectations: a session of good bars of ten symbols, in
+//! time order. `cargo bench -p quality`.
 #![allow(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 
 use chrono::{DateTime, TimeDelta, Utc};
 use market::StockRow;
-use quality::{Limits, Verdict, check_row};
+use quality::{
+    Limits, Verdict, check_row,
+    suite::{Met, StreamSuite, Suite},
+};
 use rust_decimal::Decimal;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,6 +16,7 @@ use std::time::Instant;
 const ROUNDS: u32 = 7;
 const MINUTES: i64 = 390;
 const PASSES: u32 = 250;
+const SUITE: &str = include_str!("../../bench/rules.json");
 
 fn rows() -> Vec<StockRow> {
     let open: DateTime<Utc> = "2024-01-16T14:30:00Z".parse().expect("the instant is well-formed");
@@ -41,12 +46,25 @@ fn main() {
         now: "2024-01-17T00:00:00Z".parse().expect("the instant is well-formed"),
         future_tolerance: TimeDelta::minutes(5),
     };
+    measure("check_row, accepted rows", &rows, |row| assert_eq!(check_row(row, &limits), Verdict::Accepted));
+    let suite = Suite::parse(SUITE.as_bytes()).expect("it is a suite");
+    let stream = StreamSuite::new(suite);
+    measure("a suite of ten, met", &rows, |row| {
+        stream.fresh().see(row, |place, met| assert_ne!(met, Met::No, "{place}"));
+    });
+    let mut window = stream.fresh().clone();
+    measure("the same, counted in a window", &rows, |row| {
+        window.add_seeing(row, Some(row.record_id), |place, met| assert_ne!(met, Met::No, "{place}"));
+    });
+}
+
+fn measure(what: &str, rows: &[StockRow], mut look: impl FnMut(&StockRow)) {
     let mut rates: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let started = Instant::now();
             for _ in 0..PASSES {
-                for row in &rows {
-                    assert_eq!(check_row(black_box(row), &limits), Verdict::Accepted);
+                for row in rows {
+                    look(black_box(row));
                 }
             }
             f64::from(PASSES) * rows.len() as f64 / started.elapsed().as_secs_f64()
@@ -54,7 +72,7 @@ fn main() {
         .collect();
     rates.sort_by(f64::total_cmp);
     println!(
-        "check_row, accepted rows: {:.2} M rows/s (median of {ROUNDS}; {:.2} to {:.2})",
+        "{what}: {:.2} M rows/s (median of {ROUNDS}; {:.2} to {:.2})",
         rates[rates.len() / 2] / 1e6,
         rates[0] / 1e6,
         rates[rates.len() - 1] / 1e6

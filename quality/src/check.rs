@@ -3,10 +3,10 @@
 //! A row in which nothing is wrong costs no allocation: garde reports only failures, and only failures are formatted.
 
 use crate::calendar::phase_at;
-use crate::rule::{Limits, Rule, Severity, Verdict, Violation};
+use crate::rule::{Limits, Rule, Verdict, Violation};
 use chrono::{DateTime, SecondsFormat, Utc};
 use garde::Validate;
-use market::{SessionPhase, StockRow, Symbol};
+use market::{SessionPhase, Severity, StockRow, Symbol};
 use rust_decimal::Decimal;
 use std::fmt;
 

@@ -4,8 +4,10 @@
 
 mod calendar;
 mod check;
+pub mod pack;
 mod rule;
 pub mod suite;
 
 pub use check::check_row;
-pub use rule::{Limits, RULE_VERSION, Rule, RuleSet, Severity, Verdict, Violation};
+pub use market::Severity;
+pub use rule::{Limits, RULE_VERSION, Rule, RuleSet, Verdict, Violation};

@@ -1,24 +1,13 @@
 //! The vocabulary of row rules: which exist, how much each matters, and what a verdict carries.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use market::Severity;
 use serde::Serialize;
 use std::fmt;
 
 /// Version of the built-in pack, kept beside every quarantined record: raise it with every change of what a rule
 /// refuses, so that it can be told which records a newer pack might let through.
 pub const RULE_VERSION: i32 = 1;
-
-/// How much a broken rule matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Counted.
-    Info,
-    /// The row is stored and tagged.
-    Warning,
-    /// The row goes to quarantine.
-    Critical,
-}
 
 /// One rule of the built-in pack. Its discriminant is its bit in [`RuleSet`] and in the store: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -114,6 +114,13 @@ fn what_cannot_be_run_is_refused_by_name() {
         ("expect_column_values_to_not_be_null", json!({}), "column"),
         ("expect_column_values_to_be_of_type", json!({"column": "time", "type_": "POLYGON"}), "type_"),
         ("expect_column_values_to_not_be_null", json!({"column": "close", "row_condition": "x > 1"}), "row_condition"),
+        ("expect_column_values_to_not_be_outliers", json!({"column": "close", "method": "guess"}), "method"),
+        ("expect_column_kl_divergence_to_be_less_than", json!({"column": "close"}), "partition_object"),
+        (
+            "unexpected_rows_expectation",
+            json!({"unexpected_rows_query": "select * from {table}"}),
+            "unexpected_rows_query",
+        ),
     ] {
         let Unsupported::Argument { argument: found, .. } = refusal(kind, kwargs) else { panic!("{kind}") };
         assert_eq!(found, argument, "{kind}");
@@ -127,7 +134,8 @@ fn every_other_expectation_of_the_core_can_be_run() {
         "column_set": ["open"], "min_value": 1, "max_value": 2, "value": 3, "value_set": [1], "value_pairs_set": [[1, 2]],
         "type_": "NUMERIC", "type_list": ["NUMERIC"], "regex": "a", "regex_list": ["a"], "like_pattern": "a%",
         "like_pattern_list": ["a_"], "strftime_format": "%Y", "sum_total": 5, "other_table_name": "other",
-        "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[1, null]]},
+        "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[1, null]]}, "threshold": 3,
+        "partition_object": {"values": [1], "weights": [1]}, "unexpected_rows_query": "select * from {batch} where false",
     });
     let mut runs = 0;
     for known in KNOWN.iter().filter(|known| known.refused.is_none()) {
@@ -137,7 +145,7 @@ fn every_other_expectation_of_the_core_can_be_run() {
         assert!(check.to_string().ends_with('.'), "{check}");
         runs += 1;
     }
-    assert_eq!(runs, 51);
+    assert_eq!(runs, 57);
 }
 
 #[test]
@@ -286,8 +294,9 @@ fn lint_says_what_a_suite_really_checks() {
     let odd = json!({"name": "odd", "expectations": [
         {"type": "expect_column_values_to_be_between", "kwargs": {"column": "price", "min_value": 5, "max_value": 1}},
         {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 0}},
-        {"type": "expect_column_values_to_be_increasing", "kwargs": {"column": "time"}},
+        {"type": "expect_column_values_to_be_dateutil_parseable", "kwargs": {"column": "time"}},
         {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 0}},
+        {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": "select 1 where false"}},
     ]});
     assert_eq!(
         codes(odd.to_string().as_bytes()),
@@ -298,6 +307,7 @@ fn lint_says_what_a_suite_really_checks() {
             (Some(2), "not_supported"),
             (Some(3), "always_met"),
             (Some(3), "repeated"),
+            (Some(4), "other_data"),
             (None, "empty_table_passes"),
             (None, "no_price_rule"),
         ]
@@ -314,7 +324,7 @@ fn a_suite_over_rows_gives_the_results_of_great_expectations() {
             {"type": "expect_column_pair_values_a_to_be_greater_than_b", "kwargs": {"column_A": "volume", "column_B": "volume"}},
             {"type": "expect_column_values_to_be_between",
              "kwargs": {"column": "volume", "max_value": 2, "row_condition": "col(\"record_id\") < 2"}},
-            {"type": "expect_column_values_to_be_increasing", "kwargs": {"column": "volume"}},
+            {"type": "expect_column_values_to_be_dateutil_parseable", "kwargs": {"column": "volume"}},
             {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 4}},
             {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "price"}},
         ]})
@@ -347,7 +357,7 @@ fn a_suite_over_rows_gives_the_results_of_great_expectations() {
     assert_eq!(json[5], json!({"observed_value": 4}));
     let success: Vec<bool> = results.iter().map(|result| result.success).collect();
     assert_eq!(success, [false, false, false, true, false, true, false]);
-    assert!(results[4].exception.as_ref().unwrap().starts_with("not supported: expect_column_values_to_be_increasing"));
+    assert!(results[4].exception.as_ref().unwrap().starts_with("not supported: expect_column_values_to_be_dateutil"));
     assert_eq!(results[6].exception.as_deref(), Some("there is no such column: price"));
     let run = ValidationResult { suite_name: suite.name, results, meta: serde_json::Map::new() };
     assert_eq!(run.to_json()["statistics"]["success_percent"], json!(28.57142857142857));
@@ -359,7 +369,7 @@ fn no_rows_meet_what_is_expected_of_rows_but_not_what_is_expected_of_the_table()
     let results = Evaluation::new(&suite).finish(|index| match suite.expectations[index].compile().unwrap().rule {
         Rule::Table(check @ TableCheck::RowCount(_)) => check.judge(&Observed::Rows { here: 0, there: None }),
         Rule::Table(check) => {
-            check.judge(&Observed::Repeated { elements: 0, missing: 0, repeated: 0, examples: Vec::new() })
+            check.judge(&Observed::Unexpected { elements: 0, missing: 0, unexpected: 0, examples: Vec::new() })
         }
         Rule::Records { .. } => Err("not asked for".into()),
     });
@@ -444,13 +454,13 @@ fn observations_of_a_table_are_judged() {
         (
             "expect_column_values_to_be_unique",
             json!({"column": "record_id"}),
-            Observed::Repeated { elements: 4, missing: 0, repeated: 2, examples: vec![] },
+            Observed::Unexpected { elements: 4, missing: 0, unexpected: 2, examples: vec![] },
             false,
         ),
         (
             "expect_column_values_to_be_unique",
             json!({"column": "record_id", "mostly": 0.5}),
-            Observed::Repeated { elements: 4, missing: 0, repeated: 2, examples: vec![] },
+            Observed::Unexpected { elements: 4, missing: 0, unexpected: 2, examples: vec![] },
             true,
         ),
         (

@@ -1,12 +1,16 @@
 //! The running whole, as `demo` and `serve` share it: pipeline, live feed and HTTP server around one store.
 
 use crate::{
+    access::Keys,
     alert::{self, Alerts, Incidents, Patience, SuiteAlerts},
     checkpoint::Runner,
     config::WebConfig,
     feed::{CatchUp, Door, Feed, Hub, Publisher, pulse},
+    freshness,
     http::{self, AppState},
+    pack::{self, Watcher},
     pipeline::{self, ConsumerConfig, Controls, Pipeline, Progress, StatusHandle},
+    provenance::Archive,
     store::{IsSimulated, SchemaError, Store},
     telemetry,
 };
@@ -80,13 +84,15 @@ impl Application {
     pub fn start(self, shutdown: CancellationToken) -> anyhow::Result<Running> {
         let address = self.listener.local_addr()?;
         let hub = Hub::default();
-        let publisher = Publisher::new(hub.clone());
         let (status_writer, status) = pipeline::channel();
+        let publisher = Publisher::measuring(hub.clone(), status_writer.hops().clone());
+        let hops = status_writer.hops().clone();
         let controls = Controls::default();
         let (progress_sender, progress) = watch::channel(HashMap::new());
         let tasks = TaskTracker::new();
         let sockets = TaskTracker::new();
         tasks.spawn(telemetry::upkeep(self.metrics.clone(), shutdown.clone()));
+        tasks.spawn(hops.remember(shutdown.clone()));
         tasks.spawn(self.store.clone().keep_pruned(shutdown.clone()));
         tasks.spawn(publisher.clone().run(self.store.with_own_reads(), shutdown.clone()));
         tasks.spawn(pulse(hub.clone(), status.clone(), shutdown.clone()));
@@ -94,8 +100,19 @@ impl Application {
         let incidents = Incidents::new(self.web.alerts.down_after);
         let suites = SuiteAlerts::new(alerts.clone(), self.web.checkpoints.alerts);
         tasks.spawn(suites.clone().run(shutdown.clone()));
-        Runner::new(self.store.clone(), self.web.checkpoints.list).telling(suites).start(&tasks, &shutdown);
+        let (windows, recorder) =
+            pipeline::windows(self.web.checkpoints.streams, self.store.clone(), Some(suites.clone()));
+        windows.suites.announce();
+        let record_suites = windows.suites.clone();
+        tasks.spawn(recorder.run());
+        let runner = Runner::new(self.store.clone(), self.web.checkpoints.list).telling(suites);
+        runner.start(&tasks, &shutdown);
+        let pack = self.web.checkpoints.pack;
+        let watcher = Watcher::new(self.store.clone(), pack.clone(), self.source.mode, self.web.budget_ms);
+        tasks.spawn(watcher.run(alerts.clone(), self.web.checkpoints.alerts, shutdown.clone()));
+        tasks.spawn(pack::tell(self.store.with_own_reads(), hub.clone(), shutdown.clone()));
         tasks.spawn(alert::watch(status.clone(), incidents, alerts, shutdown.clone()));
+        let archive = Archive::new(self.consumer.clone());
         let pipeline = Pipeline {
             config: self.consumer,
             store: self.store.clone(),
@@ -104,6 +121,7 @@ impl Application {
             controls: controls.clone(),
             progress: progress_sender,
             is_simulated: self.is_simulated,
+            windows,
         };
         let stop = shutdown.clone();
         let pipeline = tasks.spawn(async move {
@@ -113,10 +131,14 @@ impl Application {
             }
             end
         });
+        let budget = Duration::from_millis(self.web.budget_ms.into());
+        tasks.spawn(freshness::record(self.store.clone(), status.clone(), budget, shutdown.clone()));
+        let keys = Keys::new(self.web.api_keys);
+        tasks.spawn(keys.clone().keep(self.store.clone(), shutdown.clone()));
         let feed = Feed {
             hub,
             catch_up: CatchUp::new(self.store.clone()),
-            door: Door::new(self.web.sockets),
+            door: Door::checking(self.web.sockets, keys),
             store: self.store,
             status: status.clone(),
             source: self.source,
@@ -131,8 +153,12 @@ impl Application {
             .site_addr(address)
             .build();
         let state = AppState::new(feed, options, self.metrics, controls.clone())
+            .judging(record_suites)
+            .watching(pack)
             .limited(&self.web.limits)
-            .controlled_by(self.web.control_token.as_ref());
+            .running(runner)
+            .controlled_by(self.web.control_token.as_ref())
+            .reading(archive);
         if let Some(rate) = state.rate.clone() {
             tasks.spawn(rate.forget(shutdown.clone()));
         }

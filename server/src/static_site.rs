@@ -4,6 +4,9 @@
 //! file. What the pages show is the business of `app`, and how a page becomes a file that of [`page`].
 
 mod page;
+mod target;
+
+pub use target::{Target, TargetError};
 
 use crate::{
     http,
@@ -15,12 +18,14 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
+use bytes::Bytes;
 use std::{
     collections::{HashSet, VecDeque},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 /// Where a reader begins.
@@ -29,6 +34,8 @@ const START: &str = "/quality";
 const RESULTS: &str = "/api/v1/validations/";
 const STYLESHEET: &str = "/pkg/stockstream.css";
 const ICON: &str = "/favicon.svg";
+/// Uploads at the same time.
+const AT_ONCE: usize = 8;
 /// The longest name of a file, but for its ending, that is not shortened.
 const LONGEST_NAME: usize = 120;
 
@@ -43,20 +50,31 @@ pub enum ExportError {
         "cannot read {path}, which the pages need; name the directory with the built browser files in --site-root: {error}"
     )]
     Asset { path: PathBuf, error: io::Error },
-    #[error("cannot write {path}: {error}")]
-    Write { path: PathBuf, error: io::Error },
+    #[error("cannot write {name}: {error}")]
+    Write { name: String, error: object_store::Error },
 }
 
-/// Writes every suite and every run that is kept into `directory`, which is made where it is not there; `index.html` is the
-/// first page. Files of the same names are replaced, and others stay. Gives back the number of pages.
+/// Writes every suite and every run that is kept; `index.html` is the first page. Files of the same names are replaced,
+/// and others stay. Gives back the number of pages.
+///
+/// A file is written after those that it links to, and `index.html` last: an export that ends half-way leaves the site as
+/// it was before, or none.
 ///
 /// # Errors
 /// The store does not answer, a page cannot be rendered, a file of `site_root` is missing, or one cannot be written.
-pub async fn export(store: &Store, site_root: &Path, directory: &Path) -> Result<usize, ExportError> {
-    assets(site_root, directory)?;
-    let renderer = Renderer::new(store);
+pub async fn export(
+    store: &Store,
+    dashboard: Option<&str>,
+    site_root: &Path,
+    target: &Target,
+) -> Result<usize, ExportError> {
+    let mut uploads = Uploads { target: target.clone(), under_way: JoinSet::new() };
+    for (name, content) in assets(site_root)? {
+        uploads.put(name, content).await?;
+    }
+    let renderer = Renderer::new(store, dashboard);
     let (mut waiting, mut known) = (VecDeque::from([START.to_owned()]), HashSet::from([START.to_owned()]));
-    let mut pages = 0;
+    let (mut pages, mut lists) = (0, Vec::new());
     while let Some(link) = waiting.pop_front() {
         let Some(name) = file_name(&link) else { continue };
         let content = match link.strip_prefix(RESULTS) {
@@ -74,9 +92,54 @@ pub async fn export(store: &Store, site_root: &Path, directory: &Path) -> Result
                 })
             }
         };
-        write(&directory.join(name), content.as_bytes())?;
+        if name.starts_with("runs/") {
+            uploads.put(name, content.into()).await?;
+        } else {
+            lists.push((name, content));
+        }
+    }
+    uploads.finish().await?;
+    // Suites before the lists that link to them, and the first page last.
+    lists.sort_by_key(|(name, _)| (name == "index.html", !name.contains('/')));
+    for (name, content) in lists {
+        write(target, &name, content.into()).await?;
     }
     Ok(pages)
+}
+
+/// Files on their way.
+struct Uploads {
+    target: Target,
+    under_way: JoinSet<Result<(), ExportError>>,
+}
+
+impl Uploads {
+    async fn put(&mut self, name: String, content: Bytes) -> Result<(), ExportError> {
+        if self.under_way.len() >= AT_ONCE {
+            self.one_ended().await?;
+        }
+        let target = self.target.clone();
+        self.under_way.spawn(async move { write(&target, &name, content).await });
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), ExportError> {
+        while !self.under_way.is_empty() {
+            self.one_ended().await?;
+        }
+        Ok(())
+    }
+
+    async fn one_ended(&mut self) -> Result<(), ExportError> {
+        match self.under_way.join_next().await {
+            Some(ended) => ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn write(target: &Target, name: &str, content: Bytes) -> Result<(), ExportError> {
+    target.put(name, content).await.map_err(|error| ExportError::Write { name: target.show(name), error })
 }
 
 fn is_asset(link: &str) -> bool {
@@ -131,13 +194,13 @@ struct Renderer {
 }
 
 impl Renderer {
-    fn new(store: &Store) -> Self {
+    fn new(store: &Store, dashboard: Option<&str>) -> Self {
         let failure = Arc::new(Mutex::new(None));
         let told = Arc::clone(&failure);
         let failed = Failed(Arc::new(move |why: &str| {
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
         }));
-        Self { router: http::data_docs_pages(store.clone(), failed), failure }
+        Self { router: http::data_docs_pages(store.clone(), dashboard, failed), failure }
     }
 
     async fn render(&self, link: &str) -> Result<String, ExportError> {
@@ -157,27 +220,20 @@ impl Renderer {
 }
 
 /// The stylesheet, its fonts and the icon.
-fn assets(site_root: &Path, directory: &Path) -> Result<(), ExportError> {
+fn assets(site_root: &Path) -> Result<Vec<(String, Bytes)>, ExportError> {
     let read = |path: PathBuf| std::fs::read(&path).map_err(|error| ExportError::Asset { path, error });
     let stylesheet = read(site_root.join("pkg/stockstream.css"))?;
     let stylesheet = String::from_utf8_lossy(&stylesheet).replace("/fonts/", "fonts/");
-    write(&directory.join("style.css"), stylesheet.as_bytes())?;
-    write(&directory.join("favicon.svg"), &read(site_root.join("favicon.svg"))?)?;
+    let mut assets = vec![("style.css".to_owned(), stylesheet.into())];
+    assets.push(("favicon.svg".to_owned(), read(site_root.join("favicon.svg"))?.into()));
     let fonts = site_root.join("fonts");
     let unread = |error| ExportError::Asset { path: fonts.clone(), error };
     for font in std::fs::read_dir(&fonts).map_err(unread)? {
         let font = font.map_err(unread)?;
-        write(&directory.join("fonts").join(font.file_name()), &read(font.path())?)?;
+        let name = format!("fonts/{}", font.file_name().to_string_lossy());
+        assets.push((name, read(font.path())?.into()));
     }
-    Ok(())
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<(), ExportError> {
-    let failed = |error| ExportError::Write { path: path.to_owned(), error };
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(failed)?;
-    }
-    std::fs::write(path, content).map_err(failed)
+    Ok(assets)
 }
 
 #[cfg(test)]

@@ -88,6 +88,20 @@ fn describe() {
         "stockstream_http_connections_cut_total",
         "Connections cut because the peer was too slow, by reason"
     );
+    metrics::describe_counter!(
+        "stockstream_findings_total",
+        "Findings of the rules over several bars that became known, by rule and severity"
+    );
+    metrics::describe_gauge!(
+        "stockstream_pack_waiting_changes",
+        "Committed changes that the rules over several bars have not judged yet"
+    );
+    metrics::describe_counter!("stockstream_pack_changes_total", "Committed changes that those rules have judged");
+    metrics::describe_histogram!(
+        "stockstream_pack_step_seconds",
+        metrics::Unit::Seconds,
+        "Time that one step of those rules took, at most 4,000 changes"
+    );
     metrics::describe_counter!("stockstream_http_rate_limited_total", "Requests refused with 429");
     metrics::describe_counter!("stockstream_http_accept_errors_total", "Times the system handed out no connection");
 }

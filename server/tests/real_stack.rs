@@ -5,6 +5,9 @@
 //! `scripts/test.sh stack` provides them; without them it fails, it never skips. Each run has its own connector, topic,
 //! symbol and database, so that it can be repeated on one stack.
 
+#[path = "real_stack/feeds.rs"]
+mod feeds;
+
 use chrono::{DateTime, Utc};
 use futures::{SinkExt, StreamExt};
 use market::Bar;

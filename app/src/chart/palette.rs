@@ -14,8 +14,11 @@ pub struct Palette {
     /// Text at 12 %.
     pub hairline: &'static str,
     pub accent: &'static str,
+    pub warn: &'static str,
     pub up: &'static str,
     pub down: &'static str,
+    /// Of studies, in the order in which they were chosen.
+    pub lines: [&'static str; 6],
 }
 
 pub const DARK: Palette = Palette {
@@ -26,8 +29,10 @@ pub const DARK: Palette = Palette {
     border: "#6b7785",
     hairline: "rgba(230,237,243,0.12)",
     accent: "#6cb6ff",
+    warn: "#e3b341",
     up: "#3fc380",
     down: "#ff7b72",
+    lines: ["#6cb6ff", "#e3b341", "#c297ff", "#56d4dd", "#ff9bce", "#a8c686"],
 };
 
 pub const LIGHT: Palette = Palette {
@@ -38,13 +43,20 @@ pub const LIGHT: Palette = Palette {
     border: "#7b8794",
     hairline: "rgba(27,37,48,0.12)",
     accent: "#0b5cad",
+    warn: "#8a5a00",
     up: "#0f7b4a",
     down: "#b42318",
+    lines: ["#0b5cad", "#8a5a00", "#7a3ec8", "#0a7280", "#b0307a", "#4d6b2f"],
 };
 
-/// The palette of a theme.
-pub fn palette(dark: bool) -> &'static Palette {
-    if dark { &DARK } else { &LIGHT }
+/// The palette of a theme; `safe`: with up and down in colours that colour-blind eyes tell apart.
+pub fn palette(dark: bool, safe: bool) -> Palette {
+    match (dark, safe) {
+        (true, false) => DARK,
+        (true, true) => Palette { up: "#58a6ff", down: "#f0a04b", ..DARK },
+        (false, false) => LIGHT,
+        (false, true) => Palette { up: "#1b5fc1", down: "#a35200", ..LIGHT },
+    }
 }
 
 #[cfg(test)]
@@ -54,19 +66,24 @@ mod tests {
     #[test]
     fn the_canvas_uses_the_design_tokens() {
         let tokens = include_str!("../../../style/_tokens.scss");
-        let pairs = [
-            ("surface", LIGHT.surface, DARK.surface),
-            ("raised", LIGHT.raised, DARK.raised),
-            ("text", LIGHT.text, DARK.text),
-            ("muted", LIGHT.muted, DARK.muted),
-            ("border", LIGHT.border, DARK.border),
-            ("accent", LIGHT.accent, DARK.accent),
-            ("up", LIGHT.up, DARK.up),
-            ("down", LIGHT.down, DARK.down),
-        ];
-        for (name, light, dark) in pairs {
+        let has = |name: &str, light: &str, dark: &str| {
             let line = format!("--{name}: light-dark({light}, {dark});");
             assert!(tokens.contains(&line), "style/_tokens.scss lacks `{line}`");
+        };
+        for safe in [false, true] {
+            let (light, dark) = (palette(false, safe), palette(true, safe));
+            has("surface", light.surface, dark.surface);
+            has("raised", light.raised, dark.raised);
+            has("text", light.text, dark.text);
+            has("muted", light.muted, dark.muted);
+            has("border", light.border, dark.border);
+            has("accent", light.accent, dark.accent);
+            has("warn", light.warn, dark.warn);
+            has("up", light.up, dark.up);
+            has("down", light.down, dark.down);
+        }
+        for (index, (light, dark)) in LIGHT.lines.into_iter().zip(DARK.lines).enumerate() {
+            has(&format!("line-{}", index + 1), light, dark);
         }
     }
 }

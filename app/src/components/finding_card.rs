@@ -1,5 +1,9 @@
 use super::{Sparkline, VerdictMark};
-use crate::quality::{Finding, Unexpected};
+use crate::{
+    format,
+    provenance::Candle,
+    quality::{Exported, Finding, Unexpected, provenance_link},
+};
 use leptos::prelude::*;
 
 /// One expectation and what became of it: verdict, severity, sentence, what was found, and how that went so far.
@@ -26,19 +30,28 @@ pub fn FindingCard(finding: Finding) -> impl IntoView {
     }
 }
 
-/// The first unexpected values, with the keys of their rows.
+/// The first unexpected values, each with its row: its key, and its candle, which leads to where the row came from.
 #[component]
 fn UnexpectedValues(unexpected: Vec<Unexpected>) -> impl IntoView {
-    let has_keys = unexpected.iter().any(|value| value.key.is_some());
+    let exported = use_context::<Exported>();
+    let has_rows = unexpected.iter().any(|value| value.key.is_some() || value.candle.is_some());
     let title = match unexpected.len() {
         1 => "The unexpected value".to_owned(),
         count => format!("The first {count} unexpected values"),
     };
-    let row = move |Unexpected { value, key }| {
+    let row = move |Unexpected { value, key, candle }| {
+        let named = candle.as_deref().and_then(Candle::parse);
+        let named = named.map(|named| format!("{}, {}", named.symbol, format::full_instant(named.time)));
+        let link = candle.and_then(|hash| provenance_link(&hash, exported.as_ref()));
+        let candle = named.map(|words| match link {
+            Some(link) => view! { <a href=link rel="external">{words}</a> }.into_any(),
+            None => words.into_any(),
+        });
+        let gap = (key.is_some() && candle.is_some()).then_some(" ");
         view! {
             <tr>
                 <td>{value}</td>
-                {has_keys.then(|| view! { <td>{key}</td> })}
+                {has_rows.then(|| view! { <td>{key}{gap}{candle}</td> })}
             </tr>
         }
     };
@@ -49,7 +62,7 @@ fn UnexpectedValues(unexpected: Vec<Unexpected>) -> impl IntoView {
                 <thead>
                     <tr>
                         <th scope="col">"Value"</th>
-                        {has_keys.then(|| view! { <th scope="col">"Key of its row"</th> })}
+                        {has_rows.then(|| view! { <th scope="col">"Its row"</th> })}
                     </tr>
                 </thead>
                 <tbody>{unexpected.into_iter().map(row).collect_view()}</tbody>

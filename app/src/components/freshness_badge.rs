@@ -5,7 +5,8 @@ use crate::{
 use leptos::prelude::*;
 use market::Freshness;
 
-fn name(state: Option<Freshness>) -> &'static str {
+/// The state as styles and tests know it.
+pub(super) fn name(state: Option<Freshness>) -> &'static str {
     match state {
         None => "connecting",
         Some(Freshness::Live) => "live",
@@ -17,19 +18,25 @@ fn name(state: Option<Freshness>) -> &'static str {
     }
 }
 
-/// Dot and word; the hops of the newest change on hover and focus. Until the page knows the time it says CONNECTING.
+/// The state in words; until the page knows the time, CONNECTING.
+pub(super) fn word(state: Option<Freshness>, live: Live) -> String {
+    match (state, live.clock.get()) {
+        (Some(state), Some(now)) => format::freshness(state, now),
+        _ => "CONNECTING".to_owned(),
+    }
+}
+
+/// Dot and word; the hops of the newest change on hover and focus.
 #[component]
 pub fn FreshnessBadge(
     #[prop(into)] state: Signal<Option<Freshness>>,
     #[prop(into)] heard: Signal<Option<Heard>>,
     /// The element id of the explanation.
-    id: &'static str,
+    #[prop(into)]
+    id: String,
 ) -> impl IntoView {
     let live = expect_context::<Live>();
-    let text = Memo::new(move |_| match (state.get(), live.clock.get()) {
-        (Some(state), Some(now)) => format::freshness(state, now),
-        _ => "CONNECTING".to_owned(),
-    });
+    let text = Memo::new(move |_| word(state.get(), live));
     let hops = Memo::new(move |_| {
         let heard = heard.get()?;
         let event =
@@ -42,7 +49,7 @@ pub fn FreshnessBadge(
         <span class="freshness-badge tip-anchor" data-state=move || name(state.get()) tabindex="0" aria-describedby=id>
             <span class="freshness-dot" aria-hidden="true"></span>
             <span class="freshness-word">{text}</span>
-            <span class="tip" role="tooltip" id=id>
+            <span class="tip" role="tooltip" id=id.clone()>
                 {move || match hops.get() {
                     None => view! { <span class="tip-line">"No change has arrived since this page was opened."</span> }.into_any(),
                     Some((event, way, last)) => {

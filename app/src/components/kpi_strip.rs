@@ -1,4 +1,4 @@
-use crate::{format, format::Direction};
+use crate::{desk::Desk, format, format::Direction};
 use leptos::prelude::*;
 use market::{Stats, Timeframe};
 
@@ -60,18 +60,19 @@ pub fn KpiStrip(
     #[prop(into)]
     loading: Signal<bool>,
     /// Makes element ids unique on the page.
-    prefix: &'static str,
+    prefix: String,
 ) -> impl IntoView {
     let rows = Memo::new(move |_| {
         stats.with(|stats| {
             stats.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |stats| format::count(stats.rows as i64))
         })
     });
+    let zone = expect_context::<Desk>().zone;
     let window = Memo::new(move |_| {
         stats.with(|stats| {
             stats.as_ref().map_or_else(
                 || format::UNKNOWN.to_owned(),
-                |stats| format::window(stats.from, stats.to, timeframe.get()),
+                |stats| zone.get().window(stats.from, stats.to, timeframe.get()),
             )
         })
     });
@@ -97,7 +98,7 @@ pub fn KpiStrip(
                 </dd>
                 <dd class="tip" role="tooltip" id=tip>
                     <span class="tip-line formula">{kpi.formula}</span>
-                    <span class="tip-line">{rows} " closes of " {move || timeframe.get().as_str()} " bars"</span>
+                    <span class="tip-line">{rows} " closes of " {move || timeframe.get().to_string()} " bars"</span>
                     <span class="tip-line">{window}</span>
                 </dd>
             </div>
@@ -108,7 +109,7 @@ pub fn KpiStrip(
             <dl class="kpi-list">{KPIS.map(cell).into_iter().collect_view()}</dl>
             <p class="kpi-window">
                 <span class="kpi-window-word">"window "</span> <span data-kpi="window">{window}</span> " · " <span data-kpi="rows">{rows}</span> " rows of "
-                {move || timeframe.get().as_str()}
+                {move || timeframe.get().to_string()}
             </p>
         </section>
     }

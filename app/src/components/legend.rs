@@ -1,4 +1,10 @@
-use crate::{format, format::Direction};
+use crate::{
+    chart::notes::{Note, shape},
+    desk::Desk,
+    format,
+    format::Direction,
+};
+use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use market::{Bar, Timeframe};
 
@@ -6,6 +12,12 @@ use market::{Bar, Timeframe};
 #[component]
 pub fn Legend(
     #[prop(into)] bar: Signal<Option<Bar>>,
+    /// Where the crosshair is, which may be where no bar is.
+    #[prop(into)]
+    time: Signal<Option<DateTime<Utc>>>,
+    /// What is to be said about the bar.
+    #[prop(into)]
+    notes: Signal<Vec<Note>>,
     #[prop(into)] places: Signal<u32>,
     #[prop(into)] timeframe: Signal<Timeframe>,
     /// Whether a crosshair chose the bar.
@@ -22,8 +34,9 @@ pub fn Legend(
         let change = bar.close - bar.open;
         Some((Direction::of(change), format::signed(change, places.get())))
     });
+    let zone = expect_context::<Desk>().zone;
     let time = Memo::new(move |_| {
-        bar.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::bar_time(bar.time, timeframe.get()))
+        time.get().map_or_else(|| format::UNKNOWN.to_owned(), |time| zone.get().bar_time(time, timeframe.get()))
     });
     let volume =
         Memo::new(move |_| bar.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::count(bar.volume)));
@@ -38,6 +51,13 @@ pub fn Legend(
                 {move || change.get().map(|(direction, text)| view! { <span aria-hidden="true">{direction.arrow()}</span> " " <b>{text}</b> })}
             </span>
             <span class="legend-item"><abbr title="volume in shares">"Vol"</abbr>" "<b data-legend="volume">{volume}</b></span>
+            {move || {
+                notes
+                    .get()
+                    .into_iter()
+                    .map(|note| view! { <span class="legend-note"><span aria-hidden="true">{shape(&note)}</span> " " {note.text}</span> })
+                    .collect_view()
+            }}
         </div>
     }
 }

@@ -1,22 +1,59 @@
 //! The parts of the pages: one component, one file, one stylesheet partial of the same name.
 
+mod bar_findings;
+mod bottom_nav;
 mod candle_chart;
+#[cfg(feature = "ssr")]
+mod change_list;
+mod chart_export;
+mod chart_grid;
+mod chart_menu;
 mod chart_panel;
+mod command_palette;
+mod compared;
+mod conservation;
 mod copy_line;
 mod data_table;
+mod dismiss_form;
 mod finding_card;
 mod finding_groups;
 mod freshness_badge;
+mod freshness_strip;
+mod hop_diagram;
+mod hop_latency;
+#[cfg(feature = "ssr")]
+mod hop_timeline;
 mod kpi_strip;
+mod layout_menu;
 mod legend;
+mod live_button;
+#[cfg(feature = "ssr")]
+mod minute_list;
 mod newer_run;
 mod nothing;
+mod offline_bar;
+mod order_history;
 mod page_head;
+mod panel_head;
+mod panel_legend;
+mod panel_stage;
+mod partition_table;
+mod pipeline_orders;
+mod provenance_drawer;
+mod readings;
 mod redrive_panel;
 mod refused_state;
 mod refused_table;
+mod replay_bar;
+mod report_page;
+#[cfg(feature = "ssr")]
+mod row_facts;
+#[cfg(feature = "ssr")]
+mod rule_list;
+mod run_now;
 mod run_table;
 mod shortcuts;
+mod shown_switch;
 mod simulated_tag;
 mod skeleton;
 mod sparkline;
@@ -24,28 +61,69 @@ mod status_line;
 mod still_chart;
 mod symbol_picker;
 mod theme_switch;
+mod time_mark;
+mod time_picker;
 mod timeframe_switch;
 mod top_bar;
 mod verdict_mark;
+mod watch_row;
+mod watch_table;
 mod wordmark;
 
+pub use bar_findings::BarFindings;
+pub use bottom_nav::BottomNav;
 pub use candle_chart::CandleChart;
+#[cfg(feature = "ssr")]
+pub use change_list::ChangeList;
+pub use chart_export::ChartExport;
+pub use chart_grid::ChartGrid;
+pub use chart_menu::ChartMenu;
 pub use chart_panel::ChartPanel;
+pub use command_palette::{CommandPalette, PaletteButton, PaletteDoor};
+pub use compared::Compared;
+pub use conservation::Conservation;
 pub use copy_line::CopyLine;
 pub use data_table::DataTable;
+pub use dismiss_form::DismissForm;
 pub use finding_card::FindingCard;
 pub use finding_groups::FindingGroups;
 pub use freshness_badge::FreshnessBadge;
+pub use freshness_strip::FreshnessStrip;
+pub use hop_diagram::{Drawn, HopDiagram};
+pub use hop_latency::HopLatency;
+#[cfg(feature = "ssr")]
+pub use hop_timeline::HopTimeline;
 pub use kpi_strip::KpiStrip;
+pub use layout_menu::LayoutMenu;
 pub use legend::Legend;
+pub use live_button::LiveButton;
+#[cfg(feature = "ssr")]
+pub use minute_list::MinuteList;
 pub use newer_run::NewerRun;
 pub use nothing::Nothing;
+pub use offline_bar::OfflineBar;
+pub use order_history::OrderHistory;
 pub use page_head::PageHead;
+pub use panel_head::PanelHead;
+pub use panel_legend::PanelLegend;
+pub use panel_stage::PanelStage;
+pub use partition_table::PartitionTable;
+pub use pipeline_orders::PipelineOrders;
+pub use provenance_drawer::ProvenanceDrawer;
+pub use readings::Readings;
 pub use redrive_panel::RedrivePanel;
 pub use refused_state::RefusedState;
 pub use refused_table::RefusedTable;
+pub use replay_bar::ReplayBar;
+pub use report_page::ReportPage;
+#[cfg(feature = "ssr")]
+pub use row_facts::RowFacts;
+#[cfg(feature = "ssr")]
+pub use rule_list::RuleList;
+pub use run_now::RunNow;
 pub use run_table::{RunTable, cause};
 pub use shortcuts::Shortcuts;
+pub use shown_switch::ShownSwitch;
 pub use simulated_tag::SimulatedTag;
 pub use skeleton::DashboardSkeleton;
 pub use sparkline::Sparkline;
@@ -53,7 +131,11 @@ pub use status_line::StatusLine;
 pub use still_chart::StillChart;
 pub use symbol_picker::SymbolPicker;
 pub use theme_switch::ThemeSwitch;
+pub use time_mark::TimeMark;
+pub use time_picker::TimePicker;
 pub use timeframe_switch::TimeframeSwitch;
 pub use top_bar::TopBar;
 pub use verdict_mark::VerdictMark;
+pub use watch_row::WatchRow;
+pub use watch_table::{WatchSkeleton, WatchTable};
 pub use wordmark::Wordmark;

@@ -1,5 +1,9 @@
-use super::{ThemeSwitch, Wordmark};
-use crate::{quality::Exported, query::Theme};
+use super::{PaletteButton, ThemeSwitch, Wordmark};
+use crate::{
+    navigation::{PAGES, Page},
+    quality::Exported,
+    query::Theme,
+};
 use leptos::prelude::*;
 
 /// The head of a page that is read rather than watched: home, the other pages, the theme.
@@ -12,10 +16,15 @@ pub fn PageHead(
     /// Path of the page in the navigation that this one is or belongs to.
     current: &'static str,
 ) -> impl IntoView {
-    let page = move |path: &'static str, name: &'static str| {
+    let page = move |page: &'static Page| {
         view! {
-            <a class="top-link" href=move || theme.get().link(path) rel="external" aria-current=(path == current).then_some("page")>
-                {name}
+            <a
+                class="top-link"
+                href=move || theme.get().link(page.path)
+                rel="external"
+                aria-current=(page.path == current).then_some("page")
+            >
+                {page.name}
             </a>
         }
     };
@@ -26,10 +35,9 @@ pub fn PageHead(
         <header class="page-head">
             <a class="top-home" href=move || theme.get().link("/") rel="external" aria-label="stockstream, home"><Wordmark /></a>
             <nav class="page-nav" aria-label="Pages">
-                {page("/dashboard", "Dashboard")}
-                {page("/quality", "Quality")}
-                {page("/quarantine", "Quarantine")}
+                {PAGES.iter().filter(|page| page.listed).map(page).collect_view()}
             </nav>
+            <PaletteButton />
             <ThemeSwitch current=theme link />
         </header>
     }

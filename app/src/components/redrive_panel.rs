@@ -1,4 +1,4 @@
-use super::CopyLine;
+use super::{CopyLine, DismissForm};
 use crate::{
     format,
     quarantine::{Attempt, Order, Report},
@@ -16,6 +16,9 @@ pub fn RedrivePanel(
     /// The value of the one record, when it can be corrected.
     #[prop(optional_no_strip)]
     original: Option<String>,
+    /// Whether somebody still has to decide about the one record.
+    #[prop(optional)]
+    is_open: bool,
 ) -> impl IntoView {
     let lead = match &order.record {
         Some(_) => {
@@ -27,12 +30,16 @@ pub fn RedrivePanel(
         }
     };
     let line = order.command();
+    let dismissal = order.record.as_ref().filter(|_| is_open).map(|record| {
+        let line = format!("stockstream quarantine dismiss '{record}' --note 'why'");
+        view! { <CopyLine label="To dismiss it" line=Signal::stored(line) /> }
+    });
     view! {
         <section class="record-section" aria-labelledby="redrive-title">
             <h2 id="redrive-title">"Another chance"</h2>
             <p>{lead}</p>
             {if control {
-                view! { <Orders order original /> }.into_any()
+                view! { <Orders order original is_open /> }.into_any()
             } else {
                 view! {
                     <p class="record-hint">
@@ -44,13 +51,14 @@ pub fn RedrivePanel(
                     .into_any()
             }}
             <CopyLine label="On the command line" line=Signal::stored(line) />
+            {dismissal}
         </section>
     }
 }
 
 /// The form, and what came of it.
 #[component]
-fn Orders(order: Order, original: Option<String>) -> impl IntoView {
+fn Orders(order: Order, original: Option<String>, is_open: bool) -> impl IntoView {
     let alive = RwSignal::new(false);
     let token = RwSignal::new(String::new());
     let force = RwSignal::new(false);
@@ -60,6 +68,7 @@ fn Orders(order: Order, original: Option<String>) -> impl IntoView {
     let trail = RwSignal::new(None::<Result<Vec<Attempt>, String>>);
     Effect::new(move |_| alive.set(true));
     let is_one = order.record.is_some();
+    let dismissible = order.record.clone().filter(|_| is_open).map(|record| (record, order.incarnation));
     let order = StoredValue::new(order);
     let give = move |dry_run: bool| {
         let order = Order { dry_run, force: force.get_untracked(), value: copy.get_untracked(), ..order.get_value() };
@@ -99,6 +108,10 @@ fn Orders(order: Order, original: Option<String>) -> impl IntoView {
             </div>
             <noscript><p>"Orders need a script; the command line does not."</p></noscript>
         </form>
+        {dismissible
+            .map(|(record, incarnation)| {
+                view! { <DismissForm record incarnation token busy idle=Signal::derive(idle) /> }
+            })}
         <div class="orders-outcome" role="status">
             {move || outcome.get().map(|outcome| view! { <Outcome outcome /> })}
             {move || trail.get().map(|trail| view! { <Trail trail /> })}

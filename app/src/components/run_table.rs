@@ -1,7 +1,7 @@
 use super::VerdictMark;
 use crate::{
     format,
-    quality::{Run, Verdict, run_path, suite_path},
+    quality::{Run, run_path, suite_path},
     query::Theme,
 };
 use leptos::prelude::*;
@@ -15,7 +15,7 @@ pub fn RunTable(
     caption: &'static str,
 ) -> impl IntoView {
     let row = move |run: Run| {
-        let verdict = if run.success { Verdict::Met } else { Verdict::Unmet };
+        let verdict = run.verdict();
         let (run_link, suite_link) = (run_path(run.run_id), suite_path(&run.suite));
         let started = format::full_instant(run.started_at);
         view! {

@@ -12,5 +12,5 @@ pub fn DashboardSkeleton() -> impl IntoView {
             </section>
         }
     };
-    view! { <main class="panels" aria-busy="true">{panel()} {panel()}</main> }
+    view! { <main class="panels" data-columns="2" aria-busy="true">{panel()} {panel()}</main> }
 }

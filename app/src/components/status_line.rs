@@ -1,6 +1,8 @@
 use crate::{
+    desk::Desk,
     format,
     live::{Link, Live},
+    zone::Zone,
 };
 use leptos::prelude::*;
 use market::wire::PipeState;
@@ -34,6 +36,11 @@ pub fn StatusLine() -> impl IntoView {
     let rate = move || live.pipe.get().map_or_else(unknown, |pipe| format!("{:.1}", pipe.rows_per_second));
     let refused = move || live.quality.get().map_or_else(unknown, |(refused, _)| format::count(refused as i64));
     let tagged = move || live.quality.get().map_or_else(unknown, |(_, tagged)| format::count(tagged as i64));
+    let zone = use_context::<Desk>().map(|desk| desk.zone);
+    let times = move || match zone.map(|zone| zone.get()) {
+        Some(Zone::Local) => "times of this machine",
+        _ => "times in New York",
+    };
     view! {
         <footer class="status-line">
             <span>"stream " <b data-status="link">{link}</b></span>
@@ -45,7 +52,7 @@ pub fn StatusLine() -> impl IntoView {
             <span title="rows that the rules let through with a warning, in the newest batch">"tagged " <b>{tagged}</b></span>
             {move || live.trouble.get().map(|why| view! { <span class="status-trouble" role="status">{why}</span> })}
             <span class="status-space"></span>
-            <span>"times in New York"</span>
+            <span>{times}</span>
             <span>"build " <b>{env!("CARGO_PKG_VERSION")}</b></span>
             <span class="status-keys">"keys " <kbd>"?"</kbd></span>
         </footer>

@@ -2,13 +2,19 @@
 //! and exists in the browser only.
 
 pub mod backoff;
+pub mod drawn;
+mod findings;
+pub mod replay;
+#[cfg(feature = "hydrate")]
+pub mod rest;
 mod series;
 #[cfg(feature = "hydrate")]
 pub mod socket;
 
-pub use series::{Heard, Outcome, Series, WINDOW};
+pub use findings::Findings;
+pub use series::{Heard, MOST, Outcome, Series, WINDOW};
 
-use crate::initial::Initial;
+use crate::initial::{Initial, Packed, Snap};
 use chrono::{DateTime, TimeDelta, Utc};
 use leptos::prelude::*;
 use market::{
@@ -70,6 +76,8 @@ pub struct Live {
     pub pipe: RwSignal<Option<Pipe>>,
     /// Rows quarantined and tagged, of the latest batch.
     pub quality: RwSignal<Option<(u64, u64)>>,
+    /// What the built-in pack found at bars of the symbols shown.
+    pub findings: RwSignal<Findings>,
     /// Why there is nothing to show, when the server said so.
     pub trouble: RwSignal<Option<String>>,
 }
@@ -88,6 +96,7 @@ impl Live {
             head: RwSignal::new(None),
             pipe: RwSignal::new(None),
             quality: RwSignal::new(None),
+            findings: RwSignal::new(Findings::default()),
             trouble: RwSignal::new(None),
         }
     }
@@ -101,6 +110,11 @@ impl Live {
         found.unwrap_or_default()
     }
 
+    /// All symbols there are, in order.
+    pub fn names(&self) -> Vec<Symbol> {
+        self.symbols.with(|known| known.iter().map(|info| info.symbol.clone()).collect())
+    }
+
     /// Takes over what was rendered into the page.
     pub fn seed(&self, initial: Initial) {
         if initial.source.is_some() {
@@ -108,11 +122,9 @@ impl Live {
         }
         self.symbols.set(initial.symbols);
         self.trouble.set(initial.trouble);
-        for snap in initial.snaps {
-            if let ServerMessage::Snap { symbol, timeframe, seq, bars, .. } = snap {
-                self.series(&symbol, timeframe).update(|series| series.seed(bars));
-                self.head.update(|head| *head = (*head).max(Some(seq)));
-            }
+        for Snap { symbol, timeframe, seq, bars: Packed(bars) } in initial.snaps {
+            self.series(&symbol, timeframe).update(|series| series.seed(bars));
+            self.head.update(|head| *head = (*head).max(Some(seq)));
         }
     }
 
@@ -146,6 +158,9 @@ impl Live {
                 }
                 ServerMessage::Beat { seq, .. } => self.head.set(Some(seq)),
                 ServerMessage::Dq { quarantined, tagged } => self.quality.set(Some((quarantined, tagged))),
+                ServerMessage::Findings { findings } => {
+                    self.findings.maybe_update(|known| known.take(findings));
+                }
                 ServerMessage::Pipe { state, lag, rows_per_second } => {
                     self.pipe.set(Some(Pipe { state, lag, rows_per_second }));
                 }

@@ -139,6 +139,9 @@ impl Connection {
                     self.live.break_chains();
                 }
             }
+            if let ServerMessage::Hello { server_time, .. } | ServerMessage::Beat { server_time, .. } = &message {
+                crate::offline::remember(*server_time);
+            }
             if matches!(message, ServerMessage::Snap { .. }) {
                 state.snap_due = false;
             }

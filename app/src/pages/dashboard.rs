@@ -1,46 +1,62 @@
 use crate::{
-    components::{ChartPanel, DashboardSkeleton, Shortcuts, StatusLine, TopBar},
+    chart::Crosshair,
+    components::{ChartGrid, DashboardSkeleton, ProvenanceDrawer, ReplayBar, Shortcuts, StatusLine, TopBar},
+    desk::{Desk, first_past},
     initial,
     live::{Live, WINDOW, Wanted},
-    query::{Side, Theme, View},
+    query::{Theme, View},
+    span::streamed,
 };
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::hooks::use_query_map;
 
-/// Two symbols side by side, live.
+/// One to nine charts, live.
 #[component]
 pub fn Dashboard() -> impl IntoView {
     let live = expect_context::<Live>();
     let query = use_query_map();
     let view = Memo::new(move |_| query.with(|query| View::read(|key| query.get(key))));
+    provide_context(Crosshair::default());
+    let desk = Desk::new(live, view);
+    provide_context(desk);
+    #[cfg(feature = "hydrate")]
+    crate::desk::attend(desk);
     let dark = dark(Signal::derive(move || view.with(|view| view.theme)));
 
     let first = view.get_untracked();
-    let page = Resource::new_blocking(|| (), move |()| initial::load(first.symbols(), first.timeframe, WINDOW as u32));
+    let page = Resource::new_blocking(
+        || (),
+        move |()| {
+            initial::load_with_past(first.symbols(), streamed(first.timeframe), WINDOW as u32, first_past(&first))
+        },
+    );
     Effect::new(move |_| {
-        let wanted =
-            view.with(|view| Wanted { symbols: view.symbols(), timeframe: view.timeframe, bars: WINDOW as u32 });
+        let wanted = view.with(|view| Wanted {
+            symbols: view.symbols(),
+            timeframe: streamed(view.timeframe),
+            bars: WINDOW as u32,
+        });
         if live.wanted.with_untracked(|before| before.as_ref() != Some(&wanted)) {
             live.wanted.set(Some(wanted));
         }
     });
-    let title = move || view.with(|view| format!("{} and {}, {}", view.a, view.b, view.timeframe));
+    let title = move || view.with(View::title);
     view! {
         <Title text=title />
-        <Meta name="description" content="Live candlesticks, volume and statistics of two symbols side by side." />
+        <Meta name="description" content="Live candlesticks, volume and statistics of up to nine symbols." />
         <Suspense fallback=DashboardSkeleton>
             {move || Suspend::new(async move {
-                live.seed(page.await);
+                let page = page.await;
+                desk.seed(&page);
+                live.seed(page);
                 view! {
                     <div class="dashboard">
                         <TopBar view />
-                        <main class="panels">
-                            <h1 class="sr-only">"Dashboard"</h1>
-                            <ChartPanel side=Side::A view dark />
-                            <ChartPanel side=Side::B view dark />
-                        </main>
+                        <ReplayBar />
+                        <ChartGrid dark />
                         <StatusLine />
+                        <ProvenanceDrawer />
                         <Shortcuts
                             view=Some(view)
                             next_theme=move |()| {

@@ -1,9 +1,10 @@
 use crate::{
-    components::{CopyLine, FreshnessBadge, Shortcuts, SimulatedTag, StillChart, ThemeSwitch, Wordmark},
+    components::{CopyLine, FreshnessBadge, PaletteButton, Shortcuts, SimulatedTag, StillChart, ThemeSwitch, Wordmark},
     format,
     format::Direction,
     initial,
     live::{Live, Wanted},
+    navigation::PAGES,
     query::Theme,
 };
 use leptos::prelude::*;
@@ -34,9 +35,9 @@ pub fn Landing() -> impl IntoView {
     let live = expect_context::<Live>();
     let query = use_query_map();
     let theme = Memo::new(move |_| query.with(|query| Theme::parse(query.get_str("theme"))));
-    let page = Resource::new_blocking(|| (), |()| initial::load(vec![symbol()], Timeframe::Minute1, BARS));
+    let page = Resource::new_blocking(|| (), |()| initial::load(vec![symbol()], Timeframe::MINUTE_1, BARS));
     Effect::new(move |_| {
-        live.wanted.set(Some(Wanted { symbols: vec![symbol()], timeframe: Timeframe::Minute1, bars: BARS }));
+        live.wanted.set(Some(Wanted { symbols: vec![symbol()], timeframe: Timeframe::MINUTE_1, bars: BARS }));
     });
     view! {
         <Title text="Stock rows to live candles" />
@@ -45,11 +46,14 @@ pub fn Landing() -> impl IntoView {
             <header class="landing-head">
                 <a class="top-home" href=move || theme.get().link("/") rel="external" aria-label="stockstream, home"><Wordmark /></a>
                 <nav class="landing-nav" aria-label="Pages">
-                    <a class="top-link" href=move || theme.get().link("/dashboard") rel="external">"Dashboard"</a>
-                    <a class="top-link" href=move || theme.get().link("/quarantine") rel="external">"Quarantine"</a>
-                    <a class="top-link" href=move || theme.get().link("/quality") rel="external">"Quality"</a>
+                    {PAGES
+                        .iter()
+                        .filter(|page| page.listed)
+                        .map(|page| view! { <a class="top-link" href=move || theme.get().link(page.path) rel="external">{page.name}</a> })
+                        .collect_view()}
                     <a class="top-link" href="/api/openapi.json" rel="external">"API"</a>
                 </nav>
+                <PaletteButton />
                 <ThemeSwitch current=theme link=|theme: Theme| theme.link("/") />
             </header>
             <main class="landing-main">
@@ -108,7 +112,7 @@ pub fn Landing() -> impl IntoView {
 #[component]
 fn MiniPanel() -> impl IntoView {
     let live = expect_context::<Live>();
-    let series = live.series(&symbol(), Timeframe::Minute1);
+    let series = live.series(&symbol(), Timeframe::MINUTE_1);
     let series = Signal::derive(move || series.clone());
     let bars = Memo::new(move |_| {
         series.get().with(|series| series.bars[series.bars.len().saturating_sub(BARS as usize)..].to_vec())
@@ -126,7 +130,7 @@ fn MiniPanel() -> impl IntoView {
         })
     };
     let time = move || {
-        last.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::bar_time(bar.time, Timeframe::Minute1))
+        last.get().map_or_else(|| format::UNKNOWN.to_owned(), |bar| format::bar_time(bar.time, Timeframe::MINUTE_1))
     };
     let trouble = move || last.get().is_none().then(|| live.trouble.get()).flatten();
     view! {

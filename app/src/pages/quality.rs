@@ -1,8 +1,8 @@
 use crate::{
-    components::{CopyLine, Nothing, PageHead, RunTable, Shortcuts, VerdictMark},
+    components::{BarFindings, CopyLine, Nothing, ReportPage, RunTable, ShownSwitch, VerdictMark},
     format,
     quality::{
-        Following, Overview, Run, Shown, Verdict,
+        Checkpoint, Following, Overview, PATH, Run, Shown,
         load::{self, Loaded},
         run_path, suite_path,
     },
@@ -11,8 +11,6 @@ use crate::{
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::hooks::use_query_map;
-
-const PATH: &str = "/quality";
 
 /// Suites and their runs: what is checked, and what was found.
 #[component]
@@ -28,33 +26,26 @@ pub fn Quality() -> impl IntoView {
     view! {
         <Title text="Data quality" />
         <Meta name="description" content="What the expectation suites check, and what their runs found." />
-        <div class="page">
-            <PageHead theme link=move |theme: Theme| path.with(|path| theme.link(path)) current="/quality" />
-            <main class="report">
-                <h1>"Data quality"</h1>
-                <Suspense fallback=|| view! { <p class="report-lead">"…"</p> }>
-                    {move || Suspend::new(async move {
-                        match page.await {
-                            Loaded::Ready(overview) => view! { <Found overview theme shown=first is_first /> }.into_any(),
-                            Loaded::Missing => {
-                                view! {
-                                    <Nothing title="There is no such page of runs.">
-                                        <p><a href=move || theme.get().link(PATH) rel="external">"The newest runs"</a></p>
-                                    </Nothing>
-                                }
-                                    .into_any()
+        <ReportPage theme link=move |theme: Theme| path.with(|path| theme.link(path)) current=PATH>
+            <h1>"Data quality"</h1>
+            <Suspense fallback=|| view! { <p class="report-lead">"…"</p> }>
+                {move || Suspend::new(async move {
+                    match page.await {
+                        Loaded::Ready(overview) => view! { <Found overview theme shown=first is_first /> }.into_any(),
+                        Loaded::Missing => {
+                            view! {
+                                <Nothing title="There is no such page of runs.">
+                                    <p><a href=move || theme.get().link(PATH) rel="external">"The newest runs"</a></p>
+                                </Nothing>
                             }
-                            Loaded::Trouble(why) => view! { <Trouble why theme /> }.into_any(),
+                                .into_any()
                         }
-                    })}
-                </Suspense>
-            </main>
-            <Shortcuts
-                view=None
-                next_theme=move |()| theme.get_untracked().next().link(&path.get_untracked())
-                page_link=move |path| theme.get_untracked().link(path)
-            />
-        </div>
+                        Loaded::Trouble(why) => view! { <Trouble why theme /> }.into_any(),
+                    }
+                })}
+            </Suspense>
+            <BarFindings theme />
+        </ReportPage>
     }
 }
 
@@ -80,29 +71,15 @@ fn Found(overview: Overview, theme: Memo<Theme>, shown: Shown, is_first: bool) -
     if is_first {
         follow(overview, shown, following);
     }
-    let has_suites = Memo::new(move |_| overview.with(|overview| !overview.suites.suites.is_empty()));
+    let has_suites = Memo::new(move |_| {
+        overview.with(|overview| !overview.suites.suites.is_empty() || !overview.checkpoints.checkpoints.is_empty())
+    });
     let runs = Signal::derive(move || overview.with(|overview| overview.runs.runs.clone()));
     let older = move || {
         let cursor = overview.with(|overview| overview.runs.next_cursor.clone())?;
         let joint = if shown == Shown::All { '?' } else { '&' };
         let path = format!("{}{joint}cursor={cursor}", shown.link(PATH));
         Some(view! { <a href=move || theme.get().link(&path) rel="external">"Older runs"</a> })
-    };
-    let choice = move |choice: Shown| {
-        let name = match choice {
-            Shown::All => "all",
-            Shown::Failed => "not met",
-        };
-        view! {
-            <a
-                class="segment"
-                href=move || theme.get().link(&choice.link(PATH))
-                rel="external"
-                aria-current=(choice == shown).then_some("true")
-            >
-                {name}
-            </a>
-        }
     };
     let note = move || match following.get() {
         Following::No => None,
@@ -111,12 +88,20 @@ fn Found(overview: Overview, theme: Memo<Theme>, shown: Shown, is_first: bool) -
     };
     let suites = move || {
         overview.with(|overview| {
-            overview.suites.suites.iter().map(|run| view! { <SuiteCard run=run.clone() theme /> }).collect_view()
+            let run = overview.suites.suites.iter().map(|run| view! { <SuiteCard run=run.clone() theme /> }.into_any());
+            let waiting = overview
+                .waiting()
+                .map(|checkpoint| view! { <WaitingCard checkpoint=checkpoint.clone() theme /> }.into_any());
+            run.chain(waiting).collect_view()
         })
     };
     let table = move || {
         if runs.with(Vec::is_empty) {
-            view! { <p class="report-none">"No run has found anything that is not met."</p> }.into_any()
+            let why = match shown {
+                Shown::All => "No suite has run yet.",
+                Shown::Failed => "No run has found anything that is not met.",
+            };
+            view! { <p class="report-none">{why}</p> }.into_any()
         } else {
             view! { <RunTable runs theme caption="Runs, the newest first" /> }.into_any()
         }
@@ -128,7 +113,7 @@ fn Found(overview: Overview, theme: Memo<Theme>, shown: Shown, is_first: bool) -
             <section class="report-section" aria-labelledby="runs-title">
                 <div class="report-bar">
                     <h2 id="runs-title">"Runs"</h2>
-                    <nav class="segments" aria-label="Runs shown">{Shown::ALL.map(choice).into_iter().collect_view()}</nav>
+                    <ShownSwitch shown theme path=PATH label="Runs shown" />
                     <p class="report-note" role="status">{note}</p>
                 </div>
                 {table}
@@ -147,7 +132,7 @@ fn Found(overview: Overview, theme: Memo<Theme>, shown: Shown, is_first: bool) -
 #[component]
 fn SuiteCard(run: Run, theme: Memo<Theme>) -> impl IntoView {
     let (suite, newest) = (suite_path(&run.suite), run_path(run.run_id));
-    let verdict = if run.success { Verdict::Met } else { Verdict::Unmet };
+    let verdict = run.verdict();
     view! {
         <li class="suite-card">
             <p class="suite-card-name"><a href=move || theme.get().link(&suite) rel="external">{run.suite.clone()}</a></p>
@@ -160,6 +145,24 @@ fn SuiteCard(run: Run, theme: Memo<Theme>) -> impl IntoView {
                 ", "
                 <time datetime=run.started_at.to_rfc3339()>{format::full_instant(run.started_at)}</time>
             </p>
+        </li>
+    }
+}
+
+/// A suite that is to be run on a table, and was not yet.
+#[component]
+fn WaitingCard(checkpoint: Checkpoint, theme: Memo<Theme>) -> impl IntoView {
+    let suite = suite_path(&checkpoint.suite);
+    let outlook = checkpoint.outlook();
+    let trouble = checkpoint
+        .trouble
+        .map(|why| view! { <p class="suite-card-run down">{format!("It could not be run: {why}.")}</p> });
+    view! {
+        <li class="suite-card" data-waiting="">
+            <p class="suite-card-name"><a href=move || theme.get().link(&suite) rel="external">{checkpoint.suite}</a></p>
+            <p class="suite-card-score">"not yet run"</p>
+            <p class="suite-card-run">"Checkpoint " {checkpoint.name} " of " {checkpoint.table} "; " {outlook}</p>
+            {trouble}
         </li>
     }
 }
@@ -189,7 +192,7 @@ fn NoSuite() -> impl IntoView {
 /// Asks for suites and runs again and again; what has not changed stays as it is.
 #[cfg(feature = "hydrate")]
 fn follow(overview: RwSignal<Overview>, shown: Shown, following: RwSignal<Following>) {
-    use crate::quality::{RUNS, Runs, Suites, refresh};
+    use crate::quality::{Checkpoints, RUNS, Runs, Suites, refresh};
     let list = format!("/api/v1/validations?limit={RUNS}&failed={}", shown == Shown::Failed);
     Effect::new(move |_| following.set(Following::Yes));
     refresh::repeat(move || {
@@ -197,12 +200,13 @@ fn follow(overview: RwSignal<Overview>, shown: Shown, following: RwSignal<Follow
         async move {
             let (suites, runs) =
                 (refresh::fetch::<Suites>("/api/v1/validations/suites").await, refresh::fetch::<Runs>(&list).await);
-            let (Some(suites), Some(runs)) = (suites, runs) else {
+            let checkpoints = refresh::fetch::<Checkpoints>("/api/v1/checkpoints").await;
+            let (Some(suites), Some(runs), Some(checkpoints)) = (suites, runs, checkpoints) else {
                 following.try_set(Following::Lost);
                 return;
             };
             following.try_set(Following::Yes);
-            let now = Overview { suites, runs };
+            let now = Overview { suites, checkpoints, runs };
             if overview.try_with_untracked(|before| *before != now) == Some(true) {
                 overview.try_set(now);
             }

@@ -1,9 +1,9 @@
 use super::quality::Trouble;
 use crate::{
-    components::{FindingGroups, NewerRun, Nothing, PageHead, Shortcuts, VerdictMark, cause},
+    components::{FindingGroups, NewerRun, Nothing, ReportPage, ShownSwitch, VerdictMark, cause},
     format,
     quality::{
-        Finding, RunReport, Shown, Verdict,
+        Finding, PATH, RunReport, Shown, Verdict,
         load::{self, Loaded},
         run_path, suite_path,
     },
@@ -25,31 +25,23 @@ pub fn QualityRun() -> impl IntoView {
     let title = run_id.map_or_else(|| "No run".to_owned(), |run_id| format!("Run {run_id}"));
     view! {
         <Title text=title />
-        <div class="page">
-            <PageHead theme link=move |theme: Theme| path.with(|path| theme.link(path)) current="/quality" />
-            <main class="report">
-                <Suspense fallback=|| view! { <p class="report-lead">"…"</p> }>
-                    {move || Suspend::new(async move {
-                        match page.await {
-                            Loaded::Ready(report) => view! { <Report report theme shown /> }.into_any(),
-                            Loaded::Missing => view! { <NoRun theme /> }.into_any(),
-                            Loaded::Trouble(why) => {
-                                view! {
-                                    <h1>"Run"</h1>
-                                    <Trouble why theme />
-                                }
-                                    .into_any()
+        <ReportPage theme link=move |theme: Theme| path.with(|path| theme.link(path)) current=PATH>
+            <Suspense fallback=|| view! { <p class="report-lead">"…"</p> }>
+                {move || Suspend::new(async move {
+                    match page.await {
+                        Loaded::Ready(report) => view! { <Report report theme shown /> }.into_any(),
+                        Loaded::Missing => view! { <NoRun theme /> }.into_any(),
+                        Loaded::Trouble(why) => {
+                            view! {
+                                <h1>"Run"</h1>
+                                <Trouble why theme />
                             }
+                                .into_any()
                         }
-                    })}
-                </Suspense>
-            </main>
-            <Shortcuts
-                view=None
-                next_theme=move |()| theme.get_untracked().next().link(&path.get_untracked())
-                page_link=move |path| theme.get_untracked().link(path)
-            />
-        </div>
+                    }
+                })}
+            </Suspense>
+        </ReportPage>
     }
 }
 
@@ -58,7 +50,7 @@ fn NoRun(theme: Memo<Theme>) -> impl IntoView {
     view! {
         <h1>"There is no such run."</h1>
         <Nothing title="Its number is wrong, or it is so old that it was forgotten.">
-            <p><a href=move || theme.get().link("/quality") rel="external">"All suites and runs"</a></p>
+            <p><a href=move || theme.get().link(PATH) rel="external">"All suites and runs"</a></p>
         </Nothing>
     }
 }
@@ -75,7 +67,7 @@ fn Report(report: RunReport, theme: Memo<Theme>, shown: Shown) -> impl IntoView 
         ("Took", format::seconds(run.finished_at - run.started_at)),
         ("Why", cause(&run.cause)),
     ];
-    let verdict = if run.success { Verdict::Met } else { Verdict::Unmet };
+    let verdict = run.verdict();
     let all = findings.len();
     let failed = all - count(Verdict::Met);
     let findings: Vec<Finding> = match shown {
@@ -83,28 +75,11 @@ fn Report(report: RunReport, theme: Memo<Theme>, shown: Shown) -> impl IntoView 
         Shown::Failed => findings.into_iter().filter(|finding| finding.verdict != Verdict::Met).collect(),
     };
     let path = run_path(run.run_id);
-    let choice = move |choice: Shown| {
-        let name = match choice {
-            Shown::All => format!("all {all}"),
-            Shown::Failed => format!("not met {failed}"),
-        };
-        let path = choice.link(&path);
-        view! {
-            <a
-                class="segment"
-                href=move || theme.get().link(&path)
-                rel="external"
-                aria-current=(choice == shown).then_some("true")
-            >
-                {name}
-            </a>
-        }
-    };
     let suite = suite_path(&run.suite);
     let api = format!("/api/v1/validations/{}", run.run_id);
     view! {
         <p class="report-trail">
-            <a href=move || theme.get().link("/quality") rel="external">"Data quality"</a>
+            <a href=move || theme.get().link(PATH) rel="external">"Data quality"</a>
             " / "
             <a href=move || theme.get().link(&suite) rel="external">{run.suite.clone()}</a>
         </p>
@@ -132,7 +107,7 @@ fn Report(report: RunReport, theme: Memo<Theme>, shown: Shown) -> impl IntoView 
         </dl>
         <div class="report-bar">
             <h2>"Expectations"</h2>
-            <nav class="segments" aria-label="Expectations shown">{Shown::ALL.map(choice).into_iter().collect_view()}</nav>
+            <ShownSwitch shown theme path label="Expectations shown" counts=[all, failed] />
             <a class="report-source" href=api rel="external">"Great Expectations' result JSON"</a>
         </div>
         {if findings.is_empty() {

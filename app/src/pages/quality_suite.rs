@@ -1,9 +1,9 @@
 use super::quality::Trouble;
 use crate::{
-    components::{FindingGroups, NewerRun, Nothing, PageHead, RunTable, Shortcuts, VerdictMark},
+    components::{FindingGroups, NewerRun, Nothing, ReportPage, RunNow, RunTable, VerdictMark},
     format,
     quality::{
-        SuiteReport, Verdict,
+        PATH, Run, RunReport, SuiteReport,
         load::{self, Loaded},
         run_path, suite_path,
     },
@@ -27,51 +27,82 @@ pub fn QualitySuite() -> impl IntoView {
     };
     view! {
         <Title text=name.clone() />
-        <div class="page">
-            <PageHead theme link=move |theme: Theme| path.with(|path| theme.link(path)) current="/quality" />
-            <main class="report">
-                <p class="report-trail">
-                    <a href=move || theme.get().link("/quality") rel="external">"Data quality"</a>
-                </p>
-                <h1>{name}</h1>
-                <Suspense fallback=|| view! { <p class="report-lead">"…"</p> }>
-                    {move || Suspend::new(async move {
-                        match page.await {
-                            Loaded::Ready(report) => view! { <Report report theme /> }.into_any(),
-                            Loaded::Missing => {
-                                view! {
-                                    <Nothing title="No suite of this name was ever run.">
-                                        <p><a href=move || theme.get().link("/quality") rel="external">"All suites and runs"</a></p>
-                                    </Nothing>
-                                }
-                                    .into_any()
+        <ReportPage theme link=move |theme: Theme| path.with(|path| theme.link(path)) current=PATH>
+            <p class="report-trail">
+                <a href=move || theme.get().link(PATH) rel="external">"Data quality"</a>
+            </p>
+            <h1>{name}</h1>
+            <Suspense fallback=|| view! { <p class="report-lead">"…"</p> }>
+                {move || Suspend::new(async move {
+                    match page.await {
+                        Loaded::Ready(report) => view! { <Report report theme /> }.into_any(),
+                        Loaded::Missing => {
+                            view! {
+                                <Nothing title="No suite of this name was ever run, or is to be.">
+                                    <p><a href=move || theme.get().link(PATH) rel="external">"All suites and runs"</a></p>
+                                </Nothing>
                             }
-                            Loaded::Trouble(why) => view! { <Trouble why theme /> }.into_any(),
+                                .into_any()
                         }
-                    })}
-                </Suspense>
-            </main>
-            <Shortcuts
-                view=None
-                next_theme=move |()| theme.get_untracked().next().link(&path.get_untracked())
-                page_link=move |path| theme.get_untracked().link(path)
-            />
-        </div>
+                        Loaded::Trouble(why) => view! { <Trouble why theme /> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </ReportPage>
     }
 }
 
 #[component]
 fn Report(report: SuiteReport, theme: Memo<Theme>) -> impl IntoView {
-    let SuiteReport { latest, remarks, runs } = report;
-    let run = latest.run;
-    let verdict = if run.success { Verdict::Met } else { Verdict::Unmet };
-    let newest = run_path(run.run_id);
+    let SuiteReport { latest, expects, remarks, runs, checkpoints, control } = report;
     let has_more = runs.next_cursor.is_some();
     let rows = runs.runs;
     let shown = rows.len();
+    let (lead, findings) = match latest {
+        Some(RunReport { run, findings }) => (view! { <Newest run theme /> }.into_any(), findings),
+        None => (view! { <p class="report-lead">"It was not run yet."</p> }.into_any(), Vec::new()),
+    };
+    let checks = if !findings.is_empty() {
+        view! { <FindingGroups findings /> }.into_any()
+    } else if !expects.is_empty() {
+        let sentences = expects.into_iter().map(|sentence| view! { <li>{sentence}</li> }).collect_view();
+        view! { <ul class="expects">{sentences}</ul> }.into_any()
+    } else {
+        view! { <p class="report-none">"The suite expects nothing."</p> }.into_any()
+    };
+    view! {
+        {lead}
+        <RunNow checkpoints control theme />
+        <h2 class="report-heading">"What it checks"</h2>
+        {(!remarks.is_empty())
+            .then(|| {
+                view! {
+                    <ul class="remarks" aria-label="Worth knowing">
+                        {remarks.into_iter().map(|remark| view! { <li class="finding-remark">{remark}</li> }).collect_view()}
+                    </ul>
+                }
+            })}
+        {checks}
+        {(shown > 0)
+            .then(|| {
+                view! {
+                    <section class="report-section" aria-labelledby="runs-title">
+                        <h2 id="runs-title">"Its runs"</h2>
+                        <RunTable runs=Signal::stored(rows) theme caption="Runs of this suite, the newest first" />
+                        {has_more.then(|| view! { <p class="report-more">{format!("The newest {shown}.")}</p> })}
+                    </section>
+                }
+            })}
+    }
+}
+
+/// How the suite stands, by its newest run.
+#[component]
+fn Newest(run: Run, theme: Memo<Theme>) -> impl IntoView {
+    let newest = run_path(run.run_id);
     view! {
         <p class="report-lead">
-            <VerdictMark verdict />
+            <VerdictMark verdict=run.verdict() />
             " "
             {run.score()}
             " in its newest run, "
@@ -82,24 +113,5 @@ fn Report(report: SuiteReport, theme: Memo<Theme>) -> impl IntoView {
             <time datetime=run.started_at.to_rfc3339()>{format::full_instant(run.started_at)}</time>
         </p>
         <NewerRun run theme />
-        <h2 class="report-heading">"What it checks"</h2>
-        {(!remarks.is_empty())
-            .then(|| {
-                view! {
-                    <ul class="remarks" aria-label="Worth knowing">
-                        {remarks.into_iter().map(|remark| view! { <li class="finding-remark">{remark}</li> }).collect_view()}
-                    </ul>
-                }
-            })}
-        {if latest.findings.is_empty() {
-            view! { <p class="report-none">"The suite expects nothing."</p> }.into_any()
-        } else {
-            view! { <FindingGroups findings=latest.findings /> }.into_any()
-        }}
-        <section class="report-section" aria-labelledby="runs-title">
-            <h2 id="runs-title">"Its runs"</h2>
-            <RunTable runs=Signal::stored(rows) theme caption="Runs of this suite, the newest first" />
-            {has_more.then(|| view! { <p class="report-more">{format!("The newest {shown}.")}</p> })}
-        </section>
     }
 }

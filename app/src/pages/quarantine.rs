@@ -1,5 +1,5 @@
 use crate::{
-    components::{PageHead, RedrivePanel, RefusedTable, Shortcuts},
+    components::{RedrivePanel, RefusedTable, ReportPage},
     quarantine::{self, Order, PATH, Question, RefusedList, STAGES, STATES},
 };
 use leptos::prelude::*;
@@ -17,29 +17,17 @@ pub fn Quarantine() -> impl IntoView {
     view! {
         <Title text="Quarantine" />
         <Meta name="description" content="Records that were refused, why, and what became of them." />
-        <div class="page">
-            <PageHead theme link=move |theme| question.get().with_theme(theme).link() current=PATH />
-            <main class="page-main">
-                <Suspense fallback=|| view! { <p class="page-wait">"Reading the quarantine…"</p> }>
-                    {move || Suspend::new(async move {
-                        let asked = question.get_untracked();
-                        match page.await {
-                            Ok(list) => view! { <Listed list question=asked theme /> }.into_any(),
-                            Err(why) => view! { <Trouble why asked /> }.into_any(),
-                        }
-                    })}
-                </Suspense>
-            </main>
-            <Shortcuts
-                view=None
-                next_theme=move |()| {
-                    let question = question.get_untracked();
-                    let next = question.theme.next();
-                    question.with_theme(next).link()
-                }
-                page_link=move |path| theme.get_untracked().link(path)
-            />
-        </div>
+        <ReportPage theme link=move |theme| question.get().with_theme(theme).link() current=PATH class="page-main">
+            <Suspense fallback=|| view! { <p class="page-wait">"Reading the quarantine…"</p> }>
+                {move || Suspend::new(async move {
+                    let asked = question.get_untracked();
+                    match page.await {
+                        Ok(list) => view! { <Listed list question=asked theme /> }.into_any(),
+                        Err(why) => view! { <Trouble why asked /> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </ReportPage>
     }
 }
 

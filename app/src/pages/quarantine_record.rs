@@ -1,5 +1,5 @@
 use crate::{
-    components::{PageHead, RedrivePanel, RefusedState, Shortcuts},
+    components::{RedrivePanel, RefusedState, ReportPage},
     format,
     payload::Payload,
     quarantine::{self, Order, PATH, Reason, RecordAddress, RefusedRecord},
@@ -27,33 +27,24 @@ pub fn QuarantineRecord() -> impl IntoView {
         let path = location.pathname.get();
         if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
     };
-    let next_link = link.clone();
     let name = format!("{}[{}]@{}", address.topic, address.partition, address.offset);
     let title = format!("Refused record {name}");
     let page = Resource::new_blocking(|| (), move |()| quarantine::load_record(address.clone()));
     let name = StoredValue::new(name);
     view! {
         <Title text=title />
-        <div class="page">
-            <PageHead theme link current=PATH />
-            <main class="page-main">
-                <p class="page-way"><a href=move || theme.get().link(PATH) rel="external">"Quarantine"</a></p>
-                <Suspense fallback=|| view! { <p class="page-wait">"Reading the record…"</p> }>
-                    {move || Suspend::new(async move {
-                        match page.await {
-                            Ok(Some(record)) => view! { <Found record /> }.into_any(),
-                            Ok(None) => view! { <Missing name=name.get_value() theme /> }.into_any(),
-                            Err(why) => view! { <Trouble name=name.get_value() why /> }.into_any(),
-                        }
-                    })}
-                </Suspense>
-            </main>
-            <Shortcuts
-                view=None
-                next_theme=move |()| next_link(theme.get_untracked().next())
-                page_link=move |path| theme.get_untracked().link(path)
-            />
-        </div>
+        <ReportPage theme link current=PATH class="page-main">
+            <p class="page-way"><a href=move || theme.get().link(PATH) rel="external">"Quarantine"</a></p>
+            <Suspense fallback=|| view! { <p class="page-wait">"Reading the record…"</p> }>
+                {move || Suspend::new(async move {
+                    match page.await {
+                        Ok(Some(record)) => view! { <Found record /> }.into_any(),
+                        Ok(None) => view! { <Missing name=name.get_value() theme /> }.into_any(),
+                        Err(why) => view! { <Trouble name=name.get_value() why /> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </ReportPage>
     }
 }
 
@@ -101,6 +92,7 @@ fn Found(record: RefusedRecord) -> impl IntoView {
         <RedrivePanel
             order=Order::of_record(row)
             control=record.control
+            is_open=row.is_open()
             original=value.as_ref().filter(|value| value.is_editable()).map(|value| value.text.clone())
         />
     }

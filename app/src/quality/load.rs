@@ -1,7 +1,7 @@
 //! The content of the quality pages: asked for by the server while it renders, carried in the page, and taken over by
 //! the browser.
 
-use super::{Overview, RunReport, Shown, SuiteReport};
+use super::{BarFindings, FindingsAsked, Overview, RunReport, Shown, SuiteReport};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 
@@ -57,6 +57,12 @@ pub fn overview(shown: Shown, cursor: Option<String>) -> impl Future<Output = Lo
     ask::ask(move |backend| backend.quality(shown, cursor))
 }
 
+/// What the rules over several bars found.
+#[cfg(feature = "ssr")]
+pub fn bar_findings(asked: FindingsAsked) -> impl Future<Output = Loaded<BarFindings>> + Send {
+    ask::ask(move |backend| backend.bar_findings(asked))
+}
+
 #[cfg(feature = "ssr")]
 pub fn run(run_id: Option<i64>) -> impl Future<Output = Loaded<RunReport>> + Send {
     ask::ask(move |backend| match run_id {
@@ -78,6 +84,11 @@ fn rendered_elsewhere<T: Send>() -> impl Future<Output = Loaded<T>> + Send {
 
 #[cfg(not(feature = "ssr"))]
 pub fn overview(_shown: Shown, _cursor: Option<String>) -> impl Future<Output = Loaded<Overview>> + Send {
+    rendered_elsewhere()
+}
+
+#[cfg(not(feature = "ssr"))]
+pub fn bar_findings(_asked: FindingsAsked) -> impl Future<Output = Loaded<BarFindings>> + Send {
     rendered_elsewhere()
 }
 

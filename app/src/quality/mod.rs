@@ -8,12 +8,17 @@ pub mod load;
 pub mod refresh;
 pub mod trend;
 
+use crate::{format, provenance::Candle};
 use chrono::{DateTime, Utc};
+use market::wire::FindingsPage;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use trend::Point;
 
 /// Runs on a page.
 pub const RUNS: u32 = 50;
+/// Findings at bars on `/quality`.
+pub const FINDINGS: u32 = 50;
 /// Runs that a trend goes back.
 pub const TREND: u32 = 30;
 
@@ -39,6 +44,10 @@ impl Run {
     pub fn score(&self) -> String {
         format!("{} of {} met", self.met, self.evaluated)
     }
+
+    pub fn verdict(&self) -> Verdict {
+        if self.success { Verdict::Met } else { Verdict::Unmet }
+    }
 }
 
 /// Some runs, the newest first.
@@ -55,11 +64,105 @@ pub struct Suites {
     pub suites: Vec<Run>,
 }
 
+/// A suite that the server runs against a table, and how that stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub name: String,
+    pub suite: String,
+    pub table: String,
+    /// `None`: only when somebody asks.
+    pub every_seconds: Option<u64>,
+    pub running_since: Option<DateTime<Utc>>,
+    pub next_run_at: Option<DateTime<Utc>>,
+    /// Why it could not be run when it was last tried.
+    pub trouble: Option<String>,
+    pub last_run: Option<Run>,
+}
+
+impl Checkpoint {
+    /// When it is run: `every 5 min`.
+    pub fn schedule(&self) -> String {
+        match self.every_seconds {
+            None => "only on demand".to_owned(),
+            Some(seconds) if seconds % 3_600 == 0 => format!("every {} h", seconds / 3_600),
+            Some(seconds) if seconds % 60 == 0 => format!("every {} min", seconds / 60),
+            Some(seconds) => format!("every {seconds} s"),
+        }
+    }
+
+    /// What is to come of it: that it is being run, or when it will be.
+    pub fn outlook(&self) -> String {
+        match (self.running_since, self.next_run_at) {
+            (Some(since), _) => format!("running since {}", format::full_instant(since)),
+            (None, Some(next)) => format!("next at {}", format::full_instant(next)),
+            (None, None) => "it waits until somebody asks".to_owned(),
+        }
+    }
+
+    /// The same on the command line.
+    pub fn command(&self) -> String {
+        format!("stockstream checkpoint run '{}'", self.name.replace('\'', r"'\''"))
+    }
+}
+
+/// What the server is configured to run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoints {
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// What came of the order to run a checkpoint.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Started {
+    /// The run is over.
+    Ended(Run),
+    /// It takes longer than the server lets anybody wait.
+    GoesOn(Box<Checkpoint>),
+}
+
 /// The content of `/quality`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
     pub suites: Suites,
+    pub checkpoints: Checkpoints,
     pub runs: Runs,
+}
+
+impl Overview {
+    /// Checkpoints whose suite was never run on their table.
+    pub fn waiting(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.checkpoints.checkpoints.iter().filter(|checkpoint| checkpoint.last_run.is_none())
+    }
+}
+
+/// What the rules over several bars found, on `/quality`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BarFindings {
+    pub page: FindingsPage,
+    /// Codes of the rules that there are.
+    pub rules: Vec<String>,
+}
+
+/// Which of those.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FindingsAsked {
+    pub rule: Option<String>,
+    pub severity: Option<String>,
+}
+
+impl FindingsAsked {
+    /// From the page's query. A code or name is letters and `_`: anything else was made up.
+    pub fn read(value: impl Fn(&str) -> Option<String>) -> Self {
+        let is_name = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        Self { rule: value("rule").filter(is_name), severity: value("severity").filter(is_name) }
+    }
+
+    /// The same of the API.
+    pub fn api(&self) -> String {
+        let of = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("/api/v1/findings?limit={FINDINGS}&rule={}&severity={}", of(&self.rule), of(&self.severity))
+    }
 }
 
 /// What became of an expectation.
@@ -77,6 +180,8 @@ pub struct Unexpected {
     pub value: String,
     /// The primary key of its row, where there is one.
     pub key: Option<String>,
+    /// The candle of its row, where it has one, as [`Candle::hash`](crate::provenance::Candle::hash) writes it.
+    pub candle: Option<String>,
 }
 
 /// One expectation of a run.
@@ -113,11 +218,17 @@ pub struct RunReport {
 /// The content of `/quality/suites/{name}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SuiteReport {
-    /// Its newest run, with what is worth knowing of each expectation.
-    pub latest: RunReport,
+    /// Its newest run, with what is worth knowing of each expectation; `None`: it was never run.
+    pub latest: Option<RunReport>,
+    /// What a suite expects that was never run, in sentences.
+    pub expects: Vec<String>,
     /// What is worth knowing of the suite as a whole.
     pub remarks: Vec<String>,
     pub runs: Runs,
+    /// What runs it.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Whether the server takes orders.
+    pub control: bool,
 }
 
 /// The findings of one column, or of the table as a whole.
@@ -179,8 +290,21 @@ impl Shown {
 }
 
 /// In context while pages are rendered to be files: they link to each other only, and change nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Exported;
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Where the server's own pages are, if readers of the files can get there: `https://stock.example.com`.
+    pub server: Option<Arc<str>>,
+}
+
+/// Where the provenance of a candle is shown, by its hash; `None` when it is none, or when readers cannot get there.
+pub fn provenance_link(hash: &str, exported: Option<&Exported>) -> Option<String> {
+    let candle = Candle::parse(hash)?;
+    let server = match exported {
+        None => "",
+        Some(Exported { server }) => server.as_deref()?.trim_end_matches('/'),
+    };
+    Some(format!("{server}/dashboard?a={}{}", candle.symbol, candle.hash()))
+}
 
 /// How a page follows the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +315,9 @@ pub enum Following {
     /// The last question was not answered.
     Lost,
 }
+
+/// The address of the page with all suites and runs.
+pub const PATH: &str = "/quality";
 
 /// The address of a suite's page.
 pub fn suite_path(name: &str) -> String {
@@ -237,6 +364,43 @@ mod tests {
             .map(|group| (group.is_column, group.not_met(), group.findings.iter().map(|f| f.place).collect()))
             .collect();
         assert_eq!(places, [(false, 1, vec![1]), (true, 1, vec![0, 3]), (true, 0, vec![2]), (true, 0, vec![4])]);
+    }
+
+    #[test]
+    fn a_row_leads_to_its_candle_as_far_as_readers_can_follow() {
+        let hash = "#BRK.B@2024-01-16T14:31Z";
+        let path = "/dashboard?a=BRK.B#BRK.B@2024-01-16T14:31Z";
+        assert_eq!(provenance_link(hash, None).as_deref(), Some(path));
+        assert_eq!(provenance_link(hash, Some(&Exported { server: None })), None);
+        let exported = Exported { server: Some("https://stock.example.com/app/".into()) };
+        let whole = format!("https://stock.example.com/app{path}");
+        assert_eq!(provenance_link(hash, Some(&exported)), Some(whole));
+        assert_eq!(provenance_link("#<b>@2024-01-16T14:31Z", None), None);
+    }
+
+    #[test]
+    fn a_checkpoint_says_when_it_is_run() {
+        let checkpoint = |every_seconds, next_run_at| Checkpoint {
+            name: "bob's".to_owned(),
+            suite: "s".to_owned(),
+            table: "t".to_owned(),
+            every_seconds,
+            running_since: None,
+            next_run_at,
+            trouble: None,
+            last_run: None,
+        };
+        for (every, words) in [(300, "every 5 min"), (7_200, "every 2 h"), (90, "every 90 s")] {
+            assert_eq!(checkpoint(Some(every), None).schedule(), words);
+        }
+        let waits = checkpoint(None, None);
+        assert_eq!(
+            (waits.schedule().as_str(), waits.outlook().as_str()),
+            ("only on demand", "it waits until somebody asks")
+        );
+        let next = checkpoint(Some(60), "2024-01-16T21:05:00Z".parse().ok());
+        assert_eq!(next.outlook(), "next at 16 Jan 2024 16:05:00 EST");
+        assert_eq!(next.command(), r"stockstream checkpoint run 'bob'\''s'");
     }
 
     #[test]

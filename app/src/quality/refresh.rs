@@ -11,13 +11,18 @@ const PERIOD: Duration = Duration::from_secs(5);
 
 /// Runs `ask` every few seconds until the component is gone; not while the page is hidden.
 pub fn repeat<F: Future<Output = ()> + 'static>(ask: impl Fn() -> F + 'static) {
+    repeat_every(PERIOD, ask);
+}
+
+/// The same with a period of one's own.
+pub fn repeat_every<F: Future<Output = ()> + 'static>(period: Duration, ask: impl Fn() -> F + 'static) {
     let handle = set_interval_with_handle(
         move || {
             if !document().hidden() {
                 leptos::task::spawn_local(ask());
             }
         },
-        PERIOD,
+        period,
     );
     if let Ok(handle) = handle {
         on_cleanup(move || handle.clear());

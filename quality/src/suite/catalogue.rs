@@ -30,10 +30,9 @@ const fn refused(kind: &'static str, scope: Scope, reason: &'static str) -> Know
     Known { kind, scope, refused: Some(reason) }
 }
 
-const ORDERED: &str = "a table has no order of its own, and SQL engines of Great Expectations refuse it as well";
-const STATISTICAL: &str = "statistical tests of a distribution are not implemented";
 const REMOVED: &str = "Great Expectations itself no longer implements it";
-const OTHER_QUERY: &str = "a suite may not bring SQL of its own: it would run with the rights of the server";
+const OTHER_SOURCE: &str =
+    "it compares with another data source, which only Great Expectations' own configuration knows";
 
 /// Every expectation of the core, in alphabetical order.
 pub const KNOWN: &[Known] = &[
@@ -42,7 +41,7 @@ pub const KNOWN: &[Known] = &[
     table("expect_column_distinct_values_to_be_in_set"),
     table("expect_column_distinct_values_to_contain_set"),
     table("expect_column_distinct_values_to_equal_set"),
-    refused("expect_column_kl_divergence_to_be_less_than", Scope::Table, STATISTICAL),
+    table("expect_column_kl_divergence_to_be_less_than"),
     table("expect_column_max_to_be_between"),
     table("expect_column_mean_to_be_between"),
     table("expect_column_median_to_be_between"),
@@ -63,17 +62,17 @@ pub const KNOWN: &[Known] = &[
     table("expect_column_unique_value_count_to_be_between"),
     record("expect_column_value_lengths_to_be_between"),
     record("expect_column_value_lengths_to_equal"),
-    refused("expect_column_value_z_scores_to_be_less_than", Scope::Table, STATISTICAL),
+    table("expect_column_value_z_scores_to_be_less_than"),
     record("expect_column_values_to_be_between"),
     refused(
         "expect_column_values_to_be_dateutil_parseable",
         Scope::Record,
         "what Python's dateutil guesses cannot be told from outside it; use expect_column_values_to_match_strftime_format",
     ),
-    refused("expect_column_values_to_be_decreasing", Scope::Table, ORDERED),
+    table("expect_column_values_to_be_decreasing"),
     record("expect_column_values_to_be_in_set"),
     record("expect_column_values_to_be_in_type_list"),
-    refused("expect_column_values_to_be_increasing", Scope::Table, ORDERED),
+    table("expect_column_values_to_be_increasing"),
     record("expect_column_values_to_be_json_parseable"),
     record("expect_column_values_to_be_null"),
     record("expect_column_values_to_be_of_type"),
@@ -86,7 +85,7 @@ pub const KNOWN: &[Known] = &[
     record("expect_column_values_to_match_strftime_format"),
     record("expect_column_values_to_not_be_in_set"),
     record("expect_column_values_to_not_be_null"),
-    refused("expect_column_values_to_not_be_outliers", Scope::Table, STATISTICAL),
+    table("expect_column_values_to_not_be_outliers"),
     record("expect_column_values_to_not_match_like_pattern"),
     record("expect_column_values_to_not_match_like_pattern_list"),
     record("expect_column_values_to_not_match_regex"),
@@ -95,7 +94,7 @@ pub const KNOWN: &[Known] = &[
     record("expect_multicolumn_sum_to_equal"),
     record("expect_multicolumn_values_to_be_equal"),
     record("expect_multicolumn_values_to_be_unique"),
-    refused("expect_query_results_to_match_comparison", Scope::Table, OTHER_QUERY),
+    refused("expect_query_results_to_match_comparison", Scope::Table, OTHER_SOURCE),
     record("expect_select_column_values_to_be_unique_within_record"),
     table("expect_table_column_count_to_be_between"),
     table("expect_table_column_count_to_equal"),
@@ -104,7 +103,7 @@ pub const KNOWN: &[Known] = &[
     table("expect_table_row_count_to_be_between"),
     table("expect_table_row_count_to_equal"),
     table("expect_table_row_count_to_equal_other_table"),
-    refused("unexpected_rows_expectation", Scope::Table, OTHER_QUERY),
+    table("unexpected_rows_expectation"),
 ];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Checks that can be run, and why an expectation may not be one.
 
-use super::{ColumnType, Condition};
+use super::{ColumnType, Condition, Distribution, Literal, Set};
 use crate::Severity;
 use regex::Regex;
 use rust_decimal::Decimal;
@@ -31,7 +31,7 @@ pub enum Rule {
 pub enum RecordCheck {
     Column { column: String, rule: ColumnRule },
     PairGreater { a: String, b: String, or_equal: bool, ignore: IgnoreRow },
-    PairInSet { a: String, b: String, pairs: Vec<(Value, Value)>, ignore: IgnoreRow },
+    PairInSet { a: String, b: String, pairs: Vec<(Literal, Literal)>, ignore: IgnoreRow },
     SumEquals { columns: Vec<String>, total: Decimal, ignore: IgnoreRow },
     AllEqual { columns: Vec<String>, ignore: IgnoreRow },
     AllDifferent { columns: Vec<String>, ignore: IgnoreRow },
@@ -42,9 +42,9 @@ pub enum RecordCheck {
 pub enum ColumnRule {
     Null,
     NotNull,
-    Between(Bounds<Value>),
-    InSet(Vec<Value>),
-    NotInSet(Vec<Value>),
+    Between(Bounds<Literal>),
+    InSet(Set),
+    NotInSet(Set),
     /// One of these, as the suite calls them.
     OfType(Vec<(String, ColumnType)>),
     /// Characters, not bytes.
@@ -121,6 +121,83 @@ pub enum TableCheck {
         columns: Vec<String>,
         mostly: Decimal,
     },
+    /// No value lies too far from the others; `mostly` of those that are not null.
+    Near {
+        column: String,
+        fence: Fence,
+        mostly: Decimal,
+    },
+    /// No value goes back behind the one before it, nulls left out; `mostly` of them. A table has no order of its own: rows
+    /// are taken in the order of its key.
+    Ordered {
+        column: String,
+        descending: bool,
+        strictly: bool,
+        mostly: Decimal,
+    },
+    /// The values are distributed as expected: the Kullback–Leibler divergence is at most the threshold, if there is one.
+    Distribution {
+        column: String,
+        expected: Distribution,
+        threshold: Option<f64>,
+    },
+    /// A query of the suite's own finds no row.
+    NoRows(Query),
+}
+
+/// How far from the others a value may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// Its z-score, (value − mean) / standard deviation of the sample, is below this; its distance from 0, when on both sides.
+    ZScore { threshold: Decimal, both_sides: bool },
+    /// Tukey's fences: from Q1 − m·IQR to Q3 + m·IQR, with quartiles that are interpolated.
+    Quartiles(Decimal),
+    /// |value − mean| is below so many standard deviations of the sample.
+    Deviations(Decimal),
+}
+
+/// A query with the table's name left open: pieces of SQL, between which it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    pieces: Vec<String>,
+}
+
+impl Query {
+    /// Reads Great Expectations' form, which is that of Python's `str.format`: `{batch}` is the table, `{{` and `}}` are
+    /// braces.
+    ///
+    /// # Errors
+    /// A brace that is none of these.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = vec![String::new()];
+        let mut rest = text.trim_end_matches([';', ' ', '\t', '\r', '\n']);
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, tail) = rest.split_at(at);
+            let piece = pieces.last_mut().expect("there is always one");
+            piece.push_str(before);
+            if let Some(after) = tail.strip_prefix("{batch}") {
+                pieces.push(String::new());
+                rest = after;
+            } else if let Some(after) = tail.strip_prefix("{{").or_else(|| tail.strip_prefix("}}")) {
+                piece.push_str(&tail[..1]);
+                rest = after;
+            } else {
+                return Err("a brace that is neither {batch} nor doubled, as {{ and }}".into());
+            }
+        }
+        pieces.last_mut().expect("there is always one").push_str(rest);
+        Ok(Self { pieces })
+    }
+
+    /// Whether it asks for the table at all.
+    pub fn names_table(&self) -> bool {
+        self.pieces.len() > 1
+    }
+
+    /// The SQL, with this where the table goes.
+    pub fn of(&self, table: &str) -> String {
+        self.pieces.join(table)
+    }
 }
 
 /// A number that a column comes down to.
@@ -156,6 +233,16 @@ pub enum Unsupported {
     Kind { kind: String, reason: &'static str },
     #[error("{argument}: {message}")]
     Argument { argument: String, message: String },
+    #[error("{0} needs the whole table, and a window of the stream is a part of it")]
+    Window(String),
+}
+
+impl Bounds<Value> {
+    /// The same, with values that are read once.
+    pub(super) fn literal(self) -> Bounds<Literal> {
+        let Self { min, max, strict_min, strict_max } = self;
+        Bounds { min: min.map(Literal::from), max: max.map(Literal::from), strict_min, strict_max }
+    }
 }
 
 impl<T> Bounds<T> {

@@ -1,8 +1,10 @@
 //! From the words of a suite to a check that can be run: arguments read, bounds checked, patterns compiled, once.
 
+mod table;
+
 use super::{
-    Aggregate, Bounds, Check, ColumnRule, ColumnType, Condition, Expectation, IgnoreRow, KNOWN, RecordCheck, Rule,
-    SetRule, TableCheck, Unsupported, value::decimal,
+    Bounds, Check, ColumnRule, ColumnType, Condition, Expectation, IgnoreRow, KNOWN, RecordCheck, Rule, Unsupported,
+    value::decimal,
 };
 use regex::{Regex, RegexBuilder};
 use rust_decimal::Decimal;
@@ -58,9 +60,9 @@ impl Arguments<'_> {
         Ok(match kind {
             "expect_column_values_to_be_null" => ColumnRule::Null,
             "expect_column_values_to_not_be_null" => ColumnRule::NotNull,
-            "expect_column_values_to_be_between" => ColumnRule::Between(self.bounds()?),
-            "expect_column_values_to_be_in_set" => ColumnRule::InSet(self.values("value_set")?),
-            "expect_column_values_to_not_be_in_set" => ColumnRule::NotInSet(self.values("value_set")?),
+            "expect_column_values_to_be_between" => ColumnRule::Between(self.bounds()?.literal()),
+            "expect_column_values_to_be_in_set" => ColumnRule::InSet(self.values("value_set")?.into()),
+            "expect_column_values_to_not_be_in_set" => ColumnRule::NotInSet(self.values("value_set")?.into()),
             "expect_column_values_to_be_of_type" => ColumnRule::OfType(vec![self.column_type()?]),
             "expect_column_values_to_be_in_type_list" => ColumnRule::OfType(
                 self.names("type_list")?.into_iter().map(|name| typed("type_list", name)).collect::<Result<_, _>>()?,
@@ -113,7 +115,7 @@ impl Arguments<'_> {
                 let ((a, b), ignore) = (pair()?, self.ignore("both_values_are_missing")?);
                 let pairs = self.values("value_pairs_set")?.into_iter().map(|pair| match pair {
                     Value::Array(pair) => <[Value; 2]>::try_from(pair)
-                        .map(|[a, b]| (a, b))
+                        .map(|[a, b]| (a.into(), b.into()))
                         .map_err(|_| wrong("value_pairs_set", "each element must be a pair")),
                     _ => Err(wrong("value_pairs_set", "each element must be a pair")),
                 });
@@ -133,73 +135,6 @@ impl Arguments<'_> {
                     columns: self.names("column_list")?,
                     ignore: self.ignore("all_values_are_missing")?,
                 }
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    fn table(&self, kind: &str) -> Result<Option<TableCheck>, Unsupported> {
-        let aggregate = match kind {
-            "expect_column_min_to_be_between" => Some(Aggregate::Min),
-            "expect_column_max_to_be_between" => Some(Aggregate::Max),
-            "expect_column_mean_to_be_between" => Some(Aggregate::Mean),
-            "expect_column_median_to_be_between" => Some(Aggregate::Median),
-            "expect_column_stdev_to_be_between" => Some(Aggregate::Stdev),
-            "expect_column_sum_to_be_between" => Some(Aggregate::Sum),
-            "expect_column_unique_value_count_to_be_between" => Some(Aggregate::UniqueCount),
-            "expect_column_proportion_of_unique_values_to_be_between" => Some(Aggregate::UniqueProportion),
-            "expect_column_proportion_of_non_null_values_to_be_between" => Some(Aggregate::NonNullProportion),
-            _ => None,
-        };
-        if let Some(aggregate) = aggregate {
-            let (column, bounds) = (self.name("column")?, self.bounds()?);
-            return Ok(Some(TableCheck::Aggregate { column, aggregate, bounds }));
-        }
-        let distinct = match kind {
-            "expect_column_distinct_values_to_be_in_set" => Some(SetRule::Within),
-            "expect_column_distinct_values_to_contain_set" => Some(SetRule::Containing),
-            "expect_column_distinct_values_to_equal_set" => Some(SetRule::Equal),
-            _ => None,
-        };
-        if let Some(rule) = distinct {
-            let (column, values) = (self.name("column")?, self.values("value_set")?);
-            return Ok(Some(TableCheck::DistinctValues { column, values, rule }));
-        }
-        let exactly = |value: Decimal| Bounds::closed(Some(value), Some(value));
-        Ok(Some(match kind {
-            "expect_table_row_count_to_be_between" => TableCheck::RowCount(self.numbers()?),
-            "expect_table_row_count_to_equal" => TableCheck::RowCount(exactly(self.number("value")?)),
-            "expect_table_row_count_to_equal_other_table" => {
-                TableCheck::RowCountEqualsTable(self.name("other_table_name")?)
-            }
-            "expect_table_column_count_to_be_between" => TableCheck::ColumnCount(self.numbers()?),
-            "expect_table_column_count_to_equal" => TableCheck::ColumnCount(exactly(self.number("value")?)),
-            "expect_table_columns_to_match_ordered_list" => TableCheck::Columns(self.names("column_list")?),
-            "expect_table_columns_to_match_set" => TableCheck::ColumnSet {
-                columns: self.names("column_set")?,
-                exact: self.kwargs.get("exact_match").is_none_or(|exact| exact != &Value::Bool(false)),
-            },
-            "expect_column_to_exist" => TableCheck::ColumnExists {
-                column: self.name("column")?,
-                index: self.given("column_index").map(|_| self.whole("column_index")).transpose()?,
-            },
-            "expect_column_type_to_be" => {
-                let (name, expected) = self.column_type()?;
-                TableCheck::ColumnHasType { column: self.name("column")?, name, expected }
-            }
-            "expect_column_quantile_values_to_be_between" => {
-                TableCheck::Quantiles { column: self.name("column")?, quantiles: self.quantiles()? }
-            }
-            "expect_column_most_common_value_to_be_in_set" => TableCheck::MostCommonValue {
-                column: self.name("column")?,
-                values: self.values("value_set")?,
-                ties_okay: self.flag("ties_okay")?,
-            },
-            "expect_column_values_to_be_unique" => {
-                TableCheck::Unique { columns: vec![self.name("column")?], mostly: self.mostly()? }
-            }
-            "expect_compound_columns_to_be_unique" => {
-                TableCheck::Unique { columns: self.names("column_list")?, mostly: self.mostly()? }
             }
             _ => return Ok(None),
         }))
@@ -327,32 +262,6 @@ impl Arguments<'_> {
                 "expected both/all_values_are_missing, either/any_value_is_missing or never",
             )),
         }
-    }
-
-    fn quantiles(&self) -> Result<Vec<(Decimal, Bounds<Value>)>, Unsupported> {
-        const ARGUMENT: &str = "quantile_ranges";
-        let ranges =
-            self.given(ARGUMENT).and_then(Value::as_object).ok_or_else(|| wrong(ARGUMENT, "expected an object"))?;
-        let list = |name: &str| {
-            let found = ranges.get(name).and_then(Value::as_array);
-            found.ok_or_else(|| wrong(ARGUMENT, format!("`{name}` must be an array")))
-        };
-        let (quantiles, ranges) = (list("quantiles")?, list("value_ranges")?);
-        if quantiles.len() != ranges.len() || quantiles.is_empty() {
-            return Err(wrong(ARGUMENT, "as many quantiles as ranges are needed, and at least one"));
-        }
-        let each = quantiles.iter().zip(ranges).map(|(quantile, range)| {
-            let quantile = decimal(quantile).filter(|quantile| (Decimal::ZERO..=Decimal::ONE).contains(quantile));
-            let quantile = quantile.ok_or_else(|| wrong(ARGUMENT, "a quantile is 0 to 1"))?;
-            match range.as_array().map(Vec::as_slice) {
-                Some([min, max]) => {
-                    let end = |value: &Value| Some(value.clone()).filter(|value| !value.is_null());
-                    Ok((quantile, Bounds::closed(end(min), end(max))))
-                }
-                _ => Err(wrong(ARGUMENT, "a range is [min, max]")),
-            }
-        });
-        each.collect()
     }
 }
 

@@ -1,14 +1,14 @@
 //! Row conditions: which rows an expectation speaks of.
 
-use super::{Cell, Record};
+use super::{Cell, Literal, Record, Set};
 use serde_json::Value;
 use std::cmp::Ordering;
 
 /// A condition on one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
-    Compare { column: String, comparison: Comparison, parameter: Value },
-    In { column: String, values: Vec<Value>, negated: bool },
+    Compare { column: String, comparison: Comparison, parameter: Literal },
+    In { column: String, values: Set, negated: bool },
     Null { column: String, negated: bool },
     All(Vec<Self>),
     Any(Vec<Self>),
@@ -87,7 +87,7 @@ impl Condition {
                 .is_some_and(|order| comparison.holds(order)),
             Self::In { column, values, negated } => match record.cell(column) {
                 None | Some(Cell::Null) => false,
-                Some(cell) => values.iter().any(|value| super::same_value(&cell, value)) != *negated,
+                Some(cell) => values.holds(&cell) != *negated,
             },
             Self::Null { column, negated } => record.cell(column).is_none_or(|cell| cell.is_null()) != *negated,
             Self::All(conditions) => conditions.iter().all(|condition| condition.holds(record)),
@@ -110,10 +110,11 @@ fn parse_object(value: &Value, depth: usize) -> Result<Condition, String> {
             let parameter = value.get("parameter").cloned().unwrap_or_default();
             if let "IN" | "in" | "NOT_IN" | "not_in" | "NOT IN" = operator {
                 let Value::Array(values) = parameter else { return Err(format!("{operator} needs an array")) };
-                return Ok(Condition::In { column: column()?, values, negated: !operator.eq_ignore_ascii_case("in") });
+                let negated = !operator.eq_ignore_ascii_case("in");
+                return Ok(Condition::In { column: column()?, values: values.into(), negated });
             }
             let comparison = Comparison::named(operator).ok_or_else(|| format!("unknown operator {operator:?}"))?;
-            Ok(Condition::Compare { column: column()?, comparison, parameter })
+            Ok(Condition::Compare { column: column()?, comparison, parameter: parameter.into() })
         }
         Some("nullity") => {
             let is_null = value.get("is_null").and_then(Value::as_bool).ok_or("nullity without is_null")?;
@@ -176,11 +177,11 @@ fn parse_comparison(text: &str) -> Result<Condition, String> {
     let (sign, parameter) = rest.split_at(signs);
     let comparison = Comparison::named(sign).ok_or_else(unread)?;
     let parameter = parameter.trim();
-    let parameter = match unquote(parameter) {
+    let parameter: Value = match unquote(parameter) {
         Some(text) => text.into(),
         None => serde_json::from_str::<serde_json::Number>(parameter).map(Value::Number).map_err(|_| unread())?,
     };
-    Ok(Condition::Compare { column, comparison, parameter })
+    Ok(Condition::Compare { column, comparison, parameter: parameter.into() })
 }
 
 fn unquote(text: &str) -> Option<&str> {

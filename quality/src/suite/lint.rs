@@ -6,6 +6,7 @@ use super::{
 };
 use rust_decimal::Decimal;
 use serde_json::Value;
+use std::borrow::Borrow;
 use std::fmt;
 
 /// Something worth knowing about a suite.
@@ -86,6 +87,15 @@ fn single(check: &Check, expectation: &Expectation, find: &mut impl FnMut(&'stat
             if bounds.min.is_none_or(|min| min.is_zero()) && bounds.max.is_none() =>
         {
             find("always_met", "every table meets it: there is no lower bound above 0 and no upper bound".into());
+        }
+        Rule::Table(TableCheck::Distribution { threshold: None, .. }) => {
+            find("always_met", "it has no threshold: however far the distribution is off, it is met".into());
+        }
+        Rule::Table(TableCheck::NoRows(query)) if !query.names_table() => {
+            find(
+                "other_data",
+                "its query does not say {batch}: it looks at other data than the suite is run on".into(),
+            );
         }
         Rule::Table(TableCheck::Aggregate {
             aggregate: Aggregate::UniqueProportion | Aggregate::NonNullProportion,
@@ -174,17 +184,24 @@ fn named_columns(rule: &Rule) -> Vec<&str> {
             | TableCheck::Aggregate { column, .. }
             | TableCheck::Quantiles { column, .. }
             | TableCheck::DistinctValues { column, .. }
-            | TableCheck::MostCommonValue { column, .. } => vec![column],
+            | TableCheck::MostCommonValue { column, .. }
+            | TableCheck::Near { column, .. }
+            | TableCheck::Ordered { column, .. }
+            | TableCheck::Distribution { column, .. } => vec![column],
             TableCheck::Unique { columns, .. }
             | TableCheck::Columns(columns)
             | TableCheck::ColumnSet { columns, .. } => columns.iter().map(String::as_str).collect(),
-            TableCheck::RowCount(_) | TableCheck::RowCountEqualsTable(_) | TableCheck::ColumnCount(_) => Vec::new(),
+            TableCheck::RowCount(_)
+            | TableCheck::RowCountEqualsTable(_)
+            | TableCheck::ColumnCount(_)
+            | TableCheck::NoRows(_) => Vec::new(),
         },
     }
 }
 
-fn ends(bounds: &Bounds<Value>) -> (Option<Decimal>, Option<Decimal>) {
-    (bounds.min.as_ref().and_then(decimal), bounds.max.as_ref().and_then(decimal))
+fn ends<V: Borrow<Value>>(bounds: &Bounds<V>) -> (Option<Decimal>, Option<Decimal>) {
+    let end = |end: &Option<V>| end.as_ref().and_then(|end| decimal(end.borrow()));
+    (end(&bounds.min), end(&bounds.max))
 }
 
 fn encloses(bounds: &Bounds<Value>, low: Decimal, high: Decimal) -> bool {
@@ -193,7 +210,7 @@ fn encloses(bounds: &Bounds<Value>, low: Decimal, high: Decimal) -> bool {
         && max.is_none_or(|max| max > high || (max == high && !bounds.strict_max))
 }
 
-fn contradicts(bounds: &Bounds<Value>) -> bool {
+fn contradicts<V: Borrow<Value>>(bounds: &Bounds<V>) -> bool {
     match ends(bounds) {
         (Some(min), Some(max)) => min > max || (min == max && (bounds.strict_min || bounds.strict_max)),
         _ => false,

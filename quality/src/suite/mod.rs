@@ -9,23 +9,32 @@ mod catalogue;
 mod check;
 mod compile;
 mod condition;
+mod distribution;
+mod evaluation;
 mod lint;
 mod record;
 mod result;
 mod sentence;
 pub mod sql;
+mod stream;
 mod table;
 mod value;
+mod window;
 
 pub use catalogue::{KNOWN, Known, Scope};
-pub use check::{Aggregate, Bounds, Check, ColumnRule, IgnoreRow, RecordCheck, Rule, SetRule, TableCheck, Unsupported};
+pub use check::{
+    Aggregate, Bounds, Check, ColumnRule, Fence, IgnoreRow, Query, RecordCheck, Rule, SetRule, TableCheck, Unsupported,
+};
 pub use condition::{Comparison, Condition};
+pub use distribution::{Distribution, Histogram};
+pub use evaluation::Evaluation;
 pub use lint::{Finding, lint};
 pub use record::{Met, Record};
-pub use result::{Evaluation, ExpectationResult, PARTIAL, Tally, ValidationResult};
+pub use result::{ExpectationResult, PARTIAL, Tally, ValidationResult};
 pub use sql::Column;
+pub use stream::{Gate, LeftOut, StreamSuite, Unmet};
 pub use table::Observed;
-pub use value::{Cell, ColumnType, same_value};
+pub use value::{Cell, ColumnType, Literal, Set};
 
 use crate::Severity;
 use serde_json::{Map, Value};
@@ -97,8 +106,16 @@ impl Suite {
     /// # Errors
     /// The bytes are not JSON, or not a suite: then every mistake is named.
     pub fn parse(json: &[u8]) -> Result<Self, SuiteError> {
+        Self::parse_with(json, Severity::Critical)
+    }
+
+    /// Reads a suite of either dialect; what does not say how much it matters matters so much.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(json: &[u8], unsaid: Severity) -> Result<Self, SuiteError> {
         let document = serde_json::from_slice(json).map_err(|error| SuiteError::Json(error.to_string()))?;
-        let mut reading = Reading::default();
+        let mut reading = Reading { unsaid, ..Reading::default() };
         let suite = reading.suite(document);
         match suite {
             Some(suite) if reading.mistakes.is_empty() => Ok(suite),
@@ -180,23 +197,22 @@ impl Expectation {
         object.insert("kwargs".into(), self.kwargs.clone().into());
         object.insert("meta".into(), self.meta.clone().into());
         if dialect == Dialect::One || self.severity != Severity::Critical {
-            object.insert("severity".into(), severity_name(self.severity).into());
+            object.insert("severity".into(), self.severity.as_str().into());
         }
         object.into()
     }
 }
 
-fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
-    }
-}
-
-#[derive(Default)]
 struct Reading {
     mistakes: Vec<Mistake>,
+    /// The severity of an expectation that has none.
+    unsaid: Severity,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { mistakes: Vec::new(), unsaid: Severity::Critical }
+    }
 }
 
 impl Reading {
@@ -263,7 +279,7 @@ impl Reading {
         let kwargs = self.object(other.remove("kwargs"), &format!("{at}.kwargs"));
         let meta = self.object(other.remove("meta"), &format!("{at}.meta"));
         let severity = match other.remove("severity") {
-            None | Some(Value::Null) => Severity::Critical,
+            None | Some(Value::Null) => self.unsaid,
             Some(Value::String(name)) => match name.to_ascii_lowercase().as_str() {
                 "critical" => Severity::Critical,
                 "warning" => Severity::Warning,

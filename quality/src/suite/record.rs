@@ -3,10 +3,11 @@
 use super::{
     Cell, ColumnRule, RecordCheck,
     check::IgnoreRow,
-    value::{ColumnType, same_value},
+    value::{ColumnType, Literal},
 };
 use market::StockRow;
 use rust_decimal::Decimal;
+use std::cmp::Ordering;
 
 /// A row whose values can be asked for by column.
 pub trait Record {
@@ -96,16 +97,19 @@ impl RecordCheck {
 }
 
 fn equal(left: &Cell<'_>, right: &Cell<'_>) -> bool {
-    (left.is_null() && right.is_null()) || left.compare_cells(right).is_some_and(std::cmp::Ordering::is_eq)
+    (left.is_null() && right.is_null()) || left.compare_cells(right).is_some_and(Ordering::is_eq)
 }
 
 fn all_equal(cells: &[Cell<'_>]) -> bool {
     cells.windows(2).all(|pair| equal(&pair[0], &pair[1]))
 }
 
-fn matches(cell: &Cell<'_>, expected: &serde_json::Value) -> bool {
-    (cell.is_null() && expected.is_null()) || same_value(cell, expected)
+fn matches(cell: &Cell<'_>, expected: &Literal) -> bool {
+    (cell.is_null() && expected.is_null()) || cell.compare(expected) == Some(Ordering::Equal)
 }
+
+/// Columns of which a check of several keeps the values on the stack: as many as a bar has.
+const FEW: usize = 9;
 
 fn across<C: AsRef<str>>(
     record: &impl Record,
@@ -113,46 +117,58 @@ fn across<C: AsRef<str>>(
     ignore: IgnoreRow,
     judge: impl FnOnce(&[Cell<'_>]) -> bool,
 ) -> Met {
-    let Some(cells) = columns.iter().map(|column| record.cell(column.as_ref())).collect::<Option<Vec<_>>>() else {
-        return Met::NoColumn;
+    let (mut few, mut many);
+    let cells = if columns.len() <= FEW {
+        few = [Cell::Null; FEW];
+        &mut few[..columns.len()]
+    } else {
+        many = vec![Cell::Null; columns.len()];
+        many.as_mut_slice()
     };
+    for (cell, column) in cells.iter_mut().zip(columns) {
+        let Some(found) = record.cell(column.as_ref()) else { return Met::NoColumn };
+        *cell = found;
+    }
+    let cells: &[Cell<'_>] = cells;
     let ignored = match ignore {
         IgnoreRow::Never => false,
         IgnoreRow::AnyMissing => cells.iter().any(Cell::is_null),
         IgnoreRow::AllMissing => cells.iter().all(Cell::is_null),
     };
-    if ignored { Met::Missing } else { judge(&cells).into() }
+    if ignored { Met::Missing } else { judge(cells).into() }
 }
 
 impl ColumnRule {
     /// Judges one value.
     pub fn judge(&self, cell: &Cell<'_>) -> Met {
-        let text = || cell.text().unwrap_or_default();
         let met = match self {
             Self::Null => cell.is_null(),
             Self::NotNull => !cell.is_null(),
             _ if cell.is_null() => return Met::Missing,
             Self::Between(bounds) => bounds.contain(|bound| cell.compare(bound)).unwrap_or(false),
-            Self::InSet(values) => values.iter().any(|value| same_value(cell, value)),
-            Self::NotInSet(values) => !values.iter().any(|value| same_value(cell, value)),
+            Self::InSet(values) => values.holds(cell),
+            Self::NotInSet(values) => !values.holds(cell),
             Self::OfType(types) => cell
                 .column_type()
                 .is_some_and(|found: ColumnType| types.iter().any(|(_, expected)| found.satisfies(*expected))),
             Self::Length(bounds) => {
-                let length = text().chars().count() as u64;
+                let length = cell.with_text(|text| text.chars().count()) as u64;
                 bounds.contain(|bound| Some(length.cmp(bound))).unwrap_or(false)
             }
-            Self::Matches { patterns, all: true } => patterns.iter().all(|pattern| pattern.is_match(&text())),
-            Self::Matches { patterns, all: false } => patterns.iter().any(|pattern| pattern.is_match(&text())),
-            Self::MatchesNone(patterns) => !patterns.iter().any(|pattern| pattern.is_match(&text())),
-            Self::Strftime(format) => {
-                let text = text();
-                chrono::NaiveDateTime::parse_from_str(&text, format).is_ok()
-                    || chrono::DateTime::parse_from_str(&text, format).is_ok()
-                    || chrono::NaiveDate::parse_from_str(&text, format).is_ok()
-                    || chrono::NaiveTime::parse_from_str(&text, format).is_ok()
+            Self::Matches { patterns, all } => cell.with_text(|text| {
+                let mut each = patterns.iter().map(|pattern| pattern.is_match(text));
+                if *all { each.all(|matches| matches) } else { each.any(|matches| matches) }
+            }),
+            Self::MatchesNone(patterns) => {
+                cell.with_text(|text| !patterns.iter().any(|pattern| pattern.is_match(text)))
             }
-            Self::Json => serde_json::from_str::<serde::de::IgnoredAny>(&text()).is_ok(),
+            Self::Strftime(format) => cell.with_text(|text| {
+                chrono::NaiveDateTime::parse_from_str(text, format).is_ok()
+                    || chrono::DateTime::parse_from_str(text, format).is_ok()
+                    || chrono::NaiveDate::parse_from_str(text, format).is_ok()
+                    || chrono::NaiveTime::parse_from_str(text, format).is_ok()
+            }),
+            Self::Json => cell.with_text(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()),
         };
         met.into()
     }

@@ -1,11 +1,9 @@
 //! Results in the form of Great Expectations' own result JSON (`result_format` SUMMARY).
 
-use super::{
-    Cell, Check, ColumnRule, Condition, Expectation, Met, Reading, Record, RecordCheck, Suite, Unsupported,
-    check::Rule, severity_name,
-};
+use super::{Cell, ColumnRule, Expectation, Met, Reading, Record, RecordCheck, Unsupported};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// Unexpected values that a result shows at most; it counts them all.
 pub const PARTIAL: usize = 20;
@@ -39,7 +37,9 @@ pub struct Tally {
     missing: u64,
     unexpected: u64,
     partial: Vec<Value>,
-    partial_keys: Vec<i64>,
+    /// Columns whose values name a record; without any, its primary key does.
+    index: Arc<[String]>,
+    partial_index: Vec<Value>,
     /// A column that it needs and that does not exist.
     no_column: Option<String>,
 }
@@ -53,30 +53,56 @@ impl Tally {
             missing: 0,
             unexpected: 0,
             partial: Vec::new(),
-            partial_keys: Vec::new(),
+            index: Arc::default(),
+            partial_index: Vec::new(),
             no_column: None,
         }
     }
 
-    /// The same as after so many records, which somebody else has counted. `examples`: unexpected values with their
-    /// primary keys, the first [`PARTIAL`] of them.
+    /// Names the unexpected records by the values of these columns, as Great Expectations does with
+    /// `unexpected_index_column_names`.
+    #[must_use]
+    pub fn indexed_by(self, columns: Arc<[String]>) -> Self {
+        Self { index: columns, ..self }
+    }
+
+    /// The same as after so many records, which somebody else has counted. `examples`: unexpected values with what names
+    /// their records, the first [`PARTIAL`] of them.
     #[must_use]
     pub fn counted(
         mut self,
         elements: u64,
         missing: u64,
         unexpected: u64,
-        examples: Vec<(Value, Option<i64>)>,
+        examples: Vec<(Value, Option<Value>)>,
     ) -> Self {
         (self.elements, self.missing, self.unexpected) = (elements, missing, unexpected);
-        self.partial_keys = examples.iter().filter_map(|(_, key)| *key).collect();
+        self.partial_index = examples.iter().filter_map(|(_, name)| name.clone()).collect();
         self.partial = examples.into_iter().map(|(value, _)| value).collect();
         self
     }
 
-    /// Takes one record; `key` is its primary key, if it has one, for `partial_unexpected_index_list`.
+    /// The columns that a record is named by, after those that the check looks at.
+    pub fn named_by<'a>(check: &'a RecordCheck, index: &'a [String]) -> Vec<&'a str> {
+        let mut columns = check.columns();
+        columns.extend(index.iter().map(String::as_str).filter(|column| !check.columns().contains(column)));
+        columns
+    }
+
+    /// Takes one record; `key` is its primary key, if it has one, and names it where no columns do.
     pub fn add(&mut self, record: &impl Record, key: Option<i64>) -> Met {
         let met = self.check.judge(record);
+        self.count(met, record, key);
+        met
+    }
+
+    /// What is counted.
+    pub fn check(&self) -> &RecordCheck {
+        &self.check
+    }
+
+    /// Takes one record that has been judged.
+    pub fn count(&mut self, met: Met, record: &impl Record, key: Option<i64>) {
         self.elements += 1;
         match met {
             Met::Yes => {}
@@ -89,17 +115,23 @@ impl Tally {
                 self.unexpected += 1;
                 if self.partial.len() < PARTIAL {
                     self.partial.push(self.value(record));
-                    self.partial_keys.extend(key);
+                    let name = if self.index.is_empty() { key.map(Value::from) } else { Some(self.name(record)) };
+                    self.partial_index.extend(name);
                 }
             }
         }
-        met
     }
 
     fn value(&self, record: &impl Record) -> Value {
         let mut values =
             self.check.columns().into_iter().map(|column| record.cell(column).as_ref().map_or(Value::Null, Cell::json));
         if self.check.is_of_one_column() { values.next().unwrap_or_default() } else { values.collect() }
+    }
+
+    fn name(&self, record: &impl Record) -> Value {
+        let value = |column: &str| record.cell(column).as_ref().map_or(Value::Null, Cell::json);
+        let columns = Self::named_by(&self.check, &self.index);
+        Value::Object(columns.into_iter().map(|column| (column.to_owned(), value(column))).collect())
     }
 
     /// The result of the records so far. No record at all meets every expectation about records, as in Great Expectations.
@@ -114,7 +146,10 @@ impl Tally {
         let success = is_mostly_met(nonmissing, self.unexpected, self.mostly);
         let missing = (!about_nulls).then_some(self.missing);
         let mut result = tallied(self.elements, missing, self.unexpected, &self.partial);
-        result.insert("partial_unexpected_index_list".into(), self.partial_keys.clone().into());
+        if !self.index.is_empty() {
+            result.insert("unexpected_index_column_names".into(), json!(&self.index[..]));
+        }
+        result.insert("partial_unexpected_index_list".into(), self.partial_index.clone().into());
         result.insert("partial_unexpected_counts".into(), counts(&self.partial));
         ExpectationResult { expectation, success, result, exception: None }
     }
@@ -181,7 +216,7 @@ impl Expectation {
 
     /// `critical`, `warning` or `info`.
     pub fn severity_name(&self) -> &'static str {
-        severity_name(self.severity)
+        self.severity.as_str()
     }
 
     /// The result of an expectation that could not be evaluated.
@@ -219,6 +254,23 @@ impl ExpectationResult {
         Some(text)
     }
 
+    /// The unexpected values that the result shows, each with what names its record: columns and their values, `key` for a
+    /// primary key alone, and nothing where that is not known of every one.
+    pub fn unexpected(&self) -> impl Iterator<Item = (&Value, Vec<(&str, &Value)>)> {
+        let list = |name: &str| self.result.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let (values, names) = (list("partial_unexpected_list"), list("partial_unexpected_index_list"));
+        let columns = list("unexpected_index_column_names");
+        let name = move |at: usize| match names.get(at).filter(|_| names.len() == values.len()) {
+            None => Vec::new(),
+            Some(Value::Object(row)) => {
+                let columns = columns.iter().filter_map(Value::as_str);
+                columns.filter_map(|column| Some((column, row.get(column)?))).collect()
+            }
+            Some(key) => vec![("key", key)],
+        };
+        values.iter().enumerate().map(move |(at, value)| (value, name(at)))
+    }
+
     /// Reads what [`to_json`](Self::to_json) has written; `None` when it is something else.
     pub fn from_json(json: Value) -> Option<Self> {
         let Value::Object(mut json) = json else { return None };
@@ -238,7 +290,7 @@ impl ExpectationResult {
         config.insert("type".into(), kind.clone().into());
         config.insert("kwargs".into(), kwargs.clone().into());
         config.insert("meta".into(), meta.clone().into());
-        config.insert("severity".into(), severity_name(*severity).into());
+        config.insert("severity".into(), severity.as_str().into());
         json!({
             "success": self.success,
             "expectation_config": config,
@@ -290,79 +342,5 @@ impl ValidationResult {
             "results": self.results.iter().map(ExpectationResult::to_json).collect::<Value>(),
             "id": null,
         })
-    }
-}
-
-/// A suite under evaluation over records that come one after the other: the stream, a window of it, or a whole table.
-/// Checks of the table as a whole are not its business; they are [left over](Self::tables).
-#[derive(Clone, Debug)]
-pub struct Evaluation {
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    expectation: Expectation,
-    state: State,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    Records { tally: Tally, condition: Option<Condition> },
-    Table(Check),
-    Refused(Unsupported),
-}
-
-impl Evaluation {
-    pub fn new(suite: &Suite) -> Self {
-        let entries = suite.expectations.iter().map(|expectation| {
-            let state = match expectation.compile() {
-                Err(reason) => State::Refused(reason),
-                Ok(Check { rule: Rule::Records { check, mostly }, condition, .. }) => {
-                    State::Records { tally: Tally::new(check, mostly), condition }
-                }
-                Ok(check) => State::Table(check),
-            };
-            Entry { expectation: expectation.clone(), state }
-        });
-        Self { entries: entries.collect() }
-    }
-
-    /// Takes one record.
-    pub fn add(&mut self, record: &impl Record, key: Option<i64>) {
-        for entry in &mut self.entries {
-            if let State::Records { tally, condition } = &mut entry.state
-                && condition.as_ref().is_none_or(|condition| condition.holds(record))
-            {
-                tally.add(record, key);
-            }
-        }
-    }
-
-    /// The checks of the table as a whole, by their place in the suite.
-    pub fn tables(&self) -> impl Iterator<Item = (usize, &Check)> {
-        self.entries.iter().enumerate().filter_map(|(index, entry)| match &entry.state {
-            State::Table(check) => Some((index, check)),
-            State::Records { .. } | State::Refused(_) => None,
-        })
-    }
-
-    /// The results in the suite's order. `table` answers for the checks of the table, by place: success and result, or
-    /// why it could not be evaluated.
-    pub fn finish(
-        self,
-        mut table: impl FnMut(usize) -> Result<(bool, Map<String, Value>), String>,
-    ) -> Vec<ExpectationResult> {
-        let finish = |(index, entry): (usize, Entry)| match entry.state {
-            State::Records { tally, .. } => tally.finish(entry.expectation),
-            State::Refused(reason) => entry.expectation.refused(&reason),
-            State::Table(_) => match table(index) {
-                Ok((success, result)) => {
-                    ExpectationResult { expectation: entry.expectation, success, result, exception: None }
-                }
-                Err(reason) => entry.expectation.failed(reason),
-            },
-        };
-        self.entries.into_iter().enumerate().map(finish).collect()
     }
 }

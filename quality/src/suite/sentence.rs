@@ -1,7 +1,8 @@
 //! Checks as sentences, for people.
 
 use super::{
-    Aggregate, Bounds, Check, ColumnRule, Comparison, Condition, RecordCheck, SetRule, TableCheck, check::Rule,
+    Aggregate, Bounds, Check, ColumnRule, Comparison, Condition, Distribution, Fence, Literal, RecordCheck, SetRule,
+    TableCheck, check::Rule,
 };
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -133,6 +134,43 @@ impl Display for TableCheck {
             Self::Unique { columns, mostly } => {
                 write!(f, "No two rows have the same {}{}", columns.join(", "), Mostly(*mostly))
             }
+            Self::Near { column, fence, mostly } => write!(f, "{column} lies {fence}{}", Mostly(*mostly)),
+            Self::Ordered { column, descending, strictly, mostly } => {
+                let never = match (descending, strictly) {
+                    (false, false) => "never falls",
+                    (false, true) => "always rises",
+                    (true, false) => "never rises",
+                    (true, true) => "always falls",
+                };
+                write!(f, "{column} {never} from row to row{}", Mostly(*mostly))
+            }
+            Self::Distribution { column, expected, threshold } => {
+                let over = match expected {
+                    Distribution::Values { values, .. } => format!("{} values", values.len()),
+                    Distribution::Bins { weights, .. } => format!("{} bins", weights.len()),
+                };
+                write!(f, "The distribution of {column} over {over} diverges ")?;
+                match threshold {
+                    Some(threshold) => write!(f, "from the expected one by at most {threshold} (Kullback–Leibler)"),
+                    None => f.write_str("from the expected one by any amount"),
+                }
+            }
+            Self::NoRows(query) => write!(f, "This query finds no row: {}", query.of("{batch}")),
+        }
+    }
+}
+
+impl Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZScore { threshold, both_sides: true } => {
+                write!(f, "less than {threshold} standard deviations from the mean")
+            }
+            Self::ZScore { threshold, both_sides: false } => {
+                write!(f, "less than {threshold} standard deviations above the mean")
+            }
+            Self::Quartiles(multiplier) => write!(f, "within {multiplier} interquartile ranges of the quartiles"),
+            Self::Deviations(multiplier) => write!(f, "less than {multiplier} standard deviations from the mean"),
         }
     }
 }
@@ -187,6 +225,12 @@ trait Bound {
 }
 
 impl Bound for Value {
+    fn shown(&self) -> String {
+        Shown(self).to_string()
+    }
+}
+
+impl Bound for Literal {
     fn shown(&self) -> String {
         Shown(self).to_string()
     }

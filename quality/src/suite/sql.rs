@@ -4,7 +4,7 @@
 //! (regular expressions, formats, JSON) has none, and is left to a pass over the rows.
 
 use super::{
-    Aggregate, Bounds, Cell, ColumnRule, ColumnType, Comparison, Condition, IgnoreRow, RecordCheck,
+    Aggregate, Bounds, Cell, ColumnRule, ColumnType, Comparison, Condition, IgnoreRow, Literal, RecordCheck,
     value::{decimal, instant, number_json},
 };
 use rust_decimal::Decimal;
@@ -234,7 +234,7 @@ impl<'t> Translator<'t> {
         })
     }
 
-    fn within(&mut self, column: &Operand, bounds: &Bounds<Value>) -> String {
+    fn within(&mut self, column: &Operand, bounds: &Bounds<Literal>) -> String {
         let ends = [
             (&bounds.min, if bounds.strict_min { ">" } else { ">=" }),
             (&bounds.max, if bounds.strict_max { "<" } else { "<=" }),

@@ -2,7 +2,7 @@
 //! business.
 
 use super::{
-    Bounds, Column, PARTIAL, SetRule, TableCheck,
+    Bounds, Column, Histogram, PARTIAL, SetRule, TableCheck,
     result::{is_mostly_met, tallied},
     value::{decimal, instant, number_json},
 };
@@ -23,8 +23,13 @@ pub enum Observed {
     Values(Vec<Value>),
     /// Distinct values that are not null, with their counts; the most frequent first.
     Distinct(Vec<(Value, u64)>),
-    /// Rows whose values others have too.
-    Repeated { elements: u64, missing: u64, repeated: u64, examples: Vec<Value> },
+    /// Values in bins.
+    Histogram(Histogram),
+    /// Rows that break a check of each row against others: of so many, of which so many are null. `examples`: values that
+    /// do, with the keys of their rows where each is one row's.
+    Unexpected { elements: u64, missing: u64, unexpected: u64, examples: Vec<(Value, Option<i64>)> },
+    /// Rows that a query found, and some of them.
+    Found { rows: u64, examples: Vec<Value> },
 }
 
 impl TableCheck {
@@ -81,10 +86,36 @@ impl TableCheck {
                 let met = if *ties_okay { expected > 0 } else { expected > 0 && modes.len() == 1 };
                 (met, shown(json!(modes)))
             }
-            (Self::Unique { mostly, .. }, Observed::Repeated { elements, missing, repeated, examples }) => {
+            (
+                Self::Unique { mostly, .. } | Self::Near { mostly, .. } | Self::Ordered { mostly, .. },
+                Observed::Unexpected { elements, missing, unexpected, examples },
+            ) => {
                 let nonmissing = elements.saturating_sub(*missing);
-                let met = is_mostly_met(nonmissing, *repeated, *mostly);
-                (met, tallied(*elements, Some(*missing), *repeated, examples))
+                let met = is_mostly_met(nonmissing, *unexpected, *mostly);
+                let values: Vec<Value> = examples.iter().map(|(value, _)| value.clone()).collect();
+                let mut result = tallied(*elements, Some(*missing), *unexpected, &values);
+                let keys: Vec<i64> = examples.iter().filter_map(|(_, key)| *key).collect();
+                if !keys.is_empty() {
+                    result.insert("partial_unexpected_index_list".into(), keys.into());
+                }
+                (met, result)
+            }
+            (Self::Distribution { expected, threshold, .. }, observed) => {
+                let compared = match observed {
+                    Observed::Distinct(found) => expected.over_values(found),
+                    Observed::Histogram(found) => expected.over_bins(found),
+                    _ => None,
+                };
+                let (divergence, details) = compared.ok_or_else(|| format!("{observed:?} does not answer: {self}"))?;
+                let met = threshold.is_none_or(|threshold| divergence.is_some_and(|found| found <= threshold));
+                let mut result = shown(divergence.into());
+                result.insert("details".into(), details);
+                (met, result)
+            }
+            (Self::NoRows(_), Observed::Found { rows, examples }) => {
+                let mut result = shown((*rows).into());
+                result.insert("details".into(), json!({"unexpected_rows": examples}));
+                (*rows == 0, result)
             }
             (check, observed) => return Err(format!("{observed:?} does not answer: {check}")),
         };
@@ -111,7 +142,7 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
     }
 }
 
-fn same(left: &Value, right: &Value) -> bool {
+pub(super) fn same(left: &Value, right: &Value) -> bool {
     left == right || order(left, right) == Some(Ordering::Equal)
 }
 

@@ -1,9 +1,16 @@
 //! Values of a row, and how they compare with the values a suite names.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::{Decimal, prelude::FromPrimitive};
 use serde_json::Value;
-use std::{borrow::Cow, cmp::Ordering};
+use std::{
+    borrow::{Borrow, Cow},
+    cmp::Ordering,
+    collections::HashSet,
+    fmt::{self, Write},
+    ops::Deref,
+    sync::Arc,
+};
 
 /// One value of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,14 +108,32 @@ impl<'r> Cell<'r> {
         }
     }
 
+    /// Shows what [`text`](Self::text) gives, to whoever only looks at it: without an allocation. Null is an empty text.
+    pub fn with_text<T>(&self, look: impl FnOnce(&str) -> T) -> T {
+        let mut short = Short::default();
+        let written = match self {
+            Self::Null => return look(""),
+            Self::Text(text) => return look(text),
+            Self::Integer(number) => write!(short, "{number}"),
+            Self::Decimal(number) => write!(short, "{}", number.normalize()),
+            // Such a year has four digits, and then this is what RFC 3339 has.
+            Self::Instant(time) if (0..=9_999).contains(&time.year()) => write!(short, "{time:?}"),
+            Self::Instant(_) => Err(fmt::Error),
+        };
+        match written {
+            Ok(()) => look(short.as_str()),
+            Err(fmt::Error) => look(&self.text().unwrap_or_default()),
+        }
+    }
+
     /// Order against a value of the suite; `None` when they cannot be compared (other kinds, or null).
-    pub fn compare(&self, expected: &Value) -> Option<Ordering> {
+    pub fn compare(&self, expected: &Literal) -> Option<Ordering> {
         match self {
             Self::Null => None,
-            Self::Integer(number) => Some(Decimal::from(*number).cmp(&decimal(expected)?)),
-            Self::Decimal(number) => Some(number.cmp(&decimal(expected)?)),
+            Self::Integer(number) => Some(Decimal::from(*number).cmp(&expected.number?)),
+            Self::Decimal(number) => Some(number.cmp(&expected.number?)),
             Self::Text(text) => Some((*text).cmp(expected.as_str()?)),
-            Self::Instant(time) => Some(time.cmp(&instant(expected)?)),
+            Self::Instant(time) => Some(time.cmp(&expected.instant?)),
         }
     }
 
@@ -142,9 +167,106 @@ pub(super) fn number_json(number: Decimal) -> Value {
     }
 }
 
-/// Whether a cell is the value that the suite names.
-pub fn same_value(cell: &Cell<'_>, expected: &Value) -> bool {
-    cell.compare(expected) == Some(Ordering::Equal)
+/// A value of the suite, read once in each way in which a cell may be compared with it. It shows as the JSON that it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Literal {
+    value: Value,
+    number: Option<Decimal>,
+    instant: Option<DateTime<Utc>>,
+}
+
+impl From<Value> for Literal {
+    fn from(value: Value) -> Self {
+        Self { number: decimal(&value), instant: instant(&value), value }
+    }
+}
+
+impl Deref for Literal {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.value
+    }
+}
+
+impl Borrow<Value> for Literal {
+    fn borrow(&self) -> &Value {
+        &self.value
+    }
+}
+
+/// Values of the suite of which a cell may be one, looked up and not gone through. They show as the JSON that they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    values: Vec<Value>,
+    lookup: Arc<Lookup>,
+}
+
+/// Values in each way in which a cell may be one of them.
+#[derive(Debug, PartialEq)]
+struct Lookup {
+    texts: HashSet<String>,
+    numbers: HashSet<Decimal>,
+    instants: HashSet<DateTime<Utc>>,
+}
+
+impl Set {
+    /// Whether the cell is one of them; null never is.
+    pub fn holds(&self, cell: &Cell<'_>) -> bool {
+        match cell {
+            Cell::Null => false,
+            Cell::Integer(number) => self.lookup.numbers.contains(&(*number).into()),
+            Cell::Decimal(number) => self.lookup.numbers.contains(number),
+            Cell::Text(text) => self.lookup.texts.contains(*text),
+            Cell::Instant(time) => self.lookup.instants.contains(time),
+        }
+    }
+}
+
+impl From<Vec<Value>> for Set {
+    fn from(values: Vec<Value>) -> Self {
+        let lookup = Lookup {
+            texts: values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            numbers: values.iter().filter_map(decimal).collect(),
+            instants: values.iter().filter_map(instant).collect(),
+        };
+        Self { values, lookup: Arc::new(lookup) }
+    }
+}
+
+impl Deref for Set {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.values
+    }
+}
+
+/// A text that is short enough for the stack: any number and any time of a row.
+struct Short {
+    bytes: [u8; 48],
+    length: usize,
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self { bytes: [0; 48], length: 0 }
+    }
+}
+
+impl Short {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
 }
 
 /// A number of the suite, also where it is written as text.

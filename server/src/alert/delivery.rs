@@ -35,7 +35,13 @@ impl Default for Patience {
 /// The way to every target. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Alerts {
-    queues: Arc<[(&'static str, mpsc::Sender<News>)]>,
+    queues: Arc<[Queue]>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    target: Arc<dyn Target>,
+    sender: mpsc::Sender<News>,
 }
 
 impl Alerts {
@@ -48,18 +54,20 @@ impl Alerts {
     ) -> Self {
         let queue = |target: Box<dyn Target>| {
             let (sender, receiver) = mpsc::channel(QUEUE);
-            let name = target.name();
-            tasks.spawn(carry(target, receiver, patience, stop.clone()));
-            (name, sender)
+            let target: Arc<dyn Target> = target.into();
+            tasks.spawn(carry(target.clone(), receiver, patience, stop.clone()));
+            Queue { target, sender }
         };
         Self { queues: targets.into_iter().map(queue).collect() }
     }
 
-    /// Tells everybody. Never waits: what finds a full queue is counted, logged and dropped.
+    /// Tells everybody whom it concerns. Never waits: what finds a full queue is counted, logged and dropped.
     pub fn tell(&self, news: impl Into<News>) {
-        let alert = news.into();
-        for (target, queue) in &*self.queues {
-            if queue.try_send(alert.clone()).is_err() {
+        let news = news.into();
+        for Queue { target, sender } in &*self.queues {
+            let Some(alert) = target.part_of(&news) else { continue };
+            if let Err(error) = sender.try_send(alert) {
+                let (target, alert) = (target.name(), error.into_inner());
                 count(target, "dropped");
                 tracing::error!(target, %alert, "too many alerts wait for this target: this one is dropped");
             }
@@ -67,7 +75,7 @@ impl Alerts {
     }
 }
 
-async fn carry(target: Box<dyn Target>, mut queue: mpsc::Receiver<News>, patience: Patience, stop: CancellationToken) {
+async fn carry(target: Arc<dyn Target>, mut queue: mpsc::Receiver<News>, patience: Patience, stop: CancellationToken) {
     while let Some(Some(alert)) = stop.run_until_cancelled(queue.recv()).await {
         if stop.run_until_cancelled(deliver(&*target, &alert, patience)).await.is_none() {
             tracing::warn!(target = target.name(), %alert, "not delivered before the end");
@@ -113,6 +121,6 @@ fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
-fn count(target: &'static str, outcome: &'static str) {
-    metrics::counter!("stockstream_alerts_total", "target" => target, "outcome" => outcome).increment(1);
+fn count(target: &str, outcome: &'static str) {
+    metrics::counter!("stockstream_alerts_total", "target" => target.to_owned(), "outcome" => outcome).increment(1);
 }

@@ -107,6 +107,7 @@ impl Incidents {
                     AlertKind::PipelineDown => "the pipeline runs again.",
                     AlertKind::PartitionPaused => "the flood guard does not hold it any more.",
                     AlertKind::RetentionGap => "no further records expired.",
+                    AlertKind::CriticalFindings => "nothing critical is found any more.",
                 };
                 alerts.push(Alert {
                     kind: *kind,

@@ -1,13 +1,16 @@
 //! Telling people that something is wrong, and that it is right again.
 //!
 //! [`Incidents`] decides from the pipeline's status what there is to tell, [`SuiteAlerts`] from the runs of expectation
-//! suites; [`Alerts`] carries both as [`News`] to every [`Target`] without making anybody wait. This module never touches
-//! the stream: it reads a status, is handed runs, and writes to bounded queues.
+//! suites, [`FindingIncidents`] from what the rules over several bars find; [`Alerts`] carries all as [`News`] to every
+//! [`Target`] that it concerns without making anybody wait. This module never touches the stream: it reads a status, is
+//! handed runs, and writes to bounded queues.
 
 mod delivery;
+mod finding;
 mod incident;
 mod post;
 mod public_url;
+mod route;
 mod sample;
 mod slack;
 mod suite;
@@ -15,9 +18,11 @@ mod target;
 mod webhook;
 
 pub use delivery::{ATTEMPT, Alerts, Patience};
+pub use finding::FindingIncidents;
 pub use incident::{Incidents, watch};
 pub use post::UnusableWebhook;
 pub use public_url::PublicUrl;
+pub use route::{Route, Scope, Subject};
 pub use sample::sample;
 pub use slack::Slack;
 pub use suite::{Event, Item, Notice, NotifyOn, RunReport, SuiteAlerts, SuiteIncidents, SuitePolicy, SuiteState};
@@ -30,7 +35,7 @@ use std::{fmt, sync::Arc};
 /// What targets are told. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// Of the pipeline.
+    /// Of the pipeline, or of what the rules over several bars found.
     Pipeline(Arc<Alert>),
     /// Of expectation suites.
     Suites(Arc<Notice>),
@@ -66,6 +71,8 @@ pub enum AlertKind {
     PipelineDown,
     /// Records had expired in Kafka before they were read. This does not end: they are gone.
     RetentionGap,
+    /// The rules over several bars found something critical.
+    CriticalFindings,
 }
 
 impl AlertKind {
@@ -75,6 +82,7 @@ impl AlertKind {
             Self::PartitionPaused => "partition_paused",
             Self::PipelineDown => "pipeline_down",
             Self::RetentionGap => "retention_gap",
+            Self::CriticalFindings => "critical_findings",
         }
     }
 }
@@ -91,7 +99,7 @@ pub enum Turn {
 pub struct Alert {
     pub kind: AlertKind,
     pub turn: Turn,
-    /// What it is about: `topic[0]`, or `pipeline`.
+    /// What it is about: `topic[0]`, `pipeline` or `findings`.
     pub subject: String,
     /// What happened, and what to do about it.
     pub message: String,

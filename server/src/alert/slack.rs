@@ -40,7 +40,7 @@ impl Slack {
 }
 
 impl Target for Slack {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "slack"
     }
 
@@ -54,6 +54,7 @@ fn of_pipeline(alert: &Alert) -> Vec<Value> {
         (Turn::Resolved, _) => (":white_check_mark:", "Resolved"),
         (Turn::Opened, AlertKind::RetentionGap) => (":warning:", "Data lost in Kafka"),
         (Turn::Opened, AlertKind::PartitionPaused) => (":rotating_light:", "Partition paused"),
+        (Turn::Opened, AlertKind::CriticalFindings) => (":rotating_light:", "Critical findings"),
         (Turn::Opened, AlertKind::PipelineDown) => (":rotating_light:", "Pipeline down"),
     };
     vec![

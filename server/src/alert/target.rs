@@ -2,16 +2,21 @@
 
 use super::{Alert, Item, News, Turn};
 use futures::future::BoxFuture;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// Somebody who wants to be told.
 ///
 /// A delivery that was reported as failed may have arrived: a target may see an alert twice, and in rare cases (it was
 /// away for longer than [`Patience`](super::Patience) lasts, or more alerts came than the queue holds) not at all.
 /// What one target is told comes in order, one at a time.
-pub trait Target: Send + Sync + 'static {
+pub trait Target: fmt::Debug + Send + Sync + 'static {
     /// For logs and metrics.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
+
+    /// What of the news it wants to hear.
+    fn part_of(&self, news: &News) -> Option<News> {
+        Some(news.clone())
+    }
 
     /// Delivers one message; comes back within seconds.
     fn deliver<'a>(&'a self, news: &'a News) -> BoxFuture<'a, Result<(), Setback>>;
@@ -37,7 +42,7 @@ pub enum Setback {
 pub struct Log;
 
 impl Target for Log {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "log"
     }
 

@@ -40,7 +40,7 @@ impl Webhook {
 }
 
 impl Target for Webhook {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "webhook"
     }
 

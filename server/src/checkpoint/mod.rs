@@ -1,14 +1,23 @@
 //! Checkpoints: which suite is run against which table, and how often. They are a file under version control.
 
 mod file;
+mod progress;
+mod route;
 mod schedule;
+mod stream;
 
 pub use file::{FileError, schema};
+pub use progress::Progress;
+pub use route::{AlertRoute, RouteKind};
 pub use schedule::Runner;
+pub use stream::{StreamCheck, Unsupported};
 
 use crate::alert::{NotifyOn, SuitePolicy};
-use quality::suite::{Suite, SuiteError};
-use std::time::Duration;
+use quality::{
+    pack::Pack,
+    suite::{Suite, SuiteError},
+};
+use std::{sync::Arc, time::Duration};
 
 /// What runs where nobody has configured anything: the rules of bars that a table can be held to.
 const BUILT_IN: &str = include_str!("bars.json");
@@ -33,7 +42,13 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoints {
     pub list: Vec<Checkpoint>,
+    /// Suites that every record of the stream is held to.
+    pub streams: Vec<StreamCheck>,
     pub alerts: SuitePolicy,
+    /// Who is told of what, beside those whom variables and flags name.
+    pub routes: Vec<AlertRoute>,
+    /// The rules over several bars.
+    pub pack: Arc<Pack>,
 }
 
 /// The checkpoints of a program without a file.
@@ -49,5 +64,5 @@ pub fn built_in() -> Result<Checkpoints, SuiteError> {
         notify_on: NotifyOn::Failure,
         owner: None,
     };
-    Ok(Checkpoints { list: vec![bars], alerts: SuitePolicy::default() })
+    Ok(Checkpoints { list: vec![bars], ..Checkpoints::default() })
 }

@@ -1,6 +1,9 @@
 //! Runs checkpoints when their time has come, or when somebody asks.
 
-use super::Checkpoint;
+use super::{
+    Checkpoint,
+    progress::{Board, Progress, Running, explain},
+};
 use crate::{
     alert::{RunReport, SuiteAlerts},
     store::{
@@ -11,6 +14,7 @@ use crate::{
 use chrono::{TimeDelta, Utc};
 use quality::suite::ValidationResult;
 use std::{sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Before the first run: a program that has just been set up has no rows yet, and nobody wants to be told so.
@@ -20,18 +24,22 @@ const MISSED: u32 = 3;
 /// After a run that could not be: the database is away, or not migrated yet.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// How a run ended: its number and what it found, or `None` when there was none to be.
+pub type Ended = Result<Option<(i64, Arc<ValidationResult>)>, RunError>;
+
 /// Runs checkpoints. Cheap to clone.
 #[derive(Clone)]
 pub struct Runner {
     store: Store,
     checkpoints: Arc<[Checkpoint]>,
+    board: Board,
     /// Whom to tell; `None` for nobody.
     alerts: Option<SuiteAlerts>,
 }
 
 impl Runner {
     pub fn new(store: Store, checkpoints: Vec<Checkpoint>) -> Self {
-        Self { store, checkpoints: checkpoints.into(), alerts: None }
+        Self { store, checkpoints: checkpoints.into(), board: Board::default(), alerts: None }
     }
 
     /// Tells of every run.
@@ -42,6 +50,16 @@ impl Runner {
 
     pub fn checkpoints(&self) -> &[Checkpoint] {
         &self.checkpoints
+    }
+
+    /// The checkpoint of this name.
+    pub fn find(&self, name: &str) -> Option<&Checkpoint> {
+        self.checkpoints.iter().find(|checkpoint| checkpoint.name == name)
+    }
+
+    /// How a checkpoint stands in this process.
+    pub fn progress(&self, name: &str) -> Progress {
+        self.board.of(name)
     }
 
     /// Runs every checkpoint that has a schedule, until `shutdown`.
@@ -70,7 +88,10 @@ impl Runner {
         // full time, so that one instance by itself does not skip every other time.
         let not_within = TimeDelta::from_std(every.mul_f64(0.9)).ok();
         let (mut is_well, mut remembers) = (true, self.alerts.is_none());
-        tokio::time::sleep(every.min(FIRST)).await;
+        self.sleep(checkpoint, every.min(FIRST)).await;
+        while !self.store.is_migrated() {
+            tokio::time::sleep(PAUSE).await;
+        }
         loop {
             // What an earlier process saw failing is still failing, until a run says otherwise.
             remembers = remembers || self.recall(checkpoint).await;
@@ -86,14 +107,20 @@ impl Runner {
                     PAUSE
                 }
             };
-            tokio::time::sleep(pause).await;
+            self.sleep(checkpoint, pause).await;
         }
+    }
+
+    async fn sleep(&self, checkpoint: &Checkpoint, pause: Duration) {
+        let next = TimeDelta::from_std(pause).ok().and_then(|pause| Utc::now().checked_add_signed(pause));
+        self.board.note(&checkpoint.name, |progress| progress.next_run_at = next);
+        tokio::time::sleep(pause).await;
     }
 
     /// Knows again since when the suite has been failing; false when Postgres does not answer.
     async fn recall(&self, checkpoint: &Checkpoint) -> bool {
         let suite = &checkpoint.suite.name;
-        match (&self.alerts, self.store.failing_since(suite).await) {
+        match (&self.alerts, self.store.failing_since(suite, false).await) {
             (Some(alerts), Ok(Some((run_id, since)))) => {
                 alerts.recall(&checkpoint.name, suite, run_id, since);
                 true
@@ -106,12 +133,28 @@ impl Runner {
     ///
     /// # Errors
     /// Its table does not exist, or Postgres does not answer.
-    pub async fn run(
+    pub async fn run(&self, checkpoint: &Checkpoint, cause: Cause, not_within: Option<TimeDelta>) -> Ended {
+        match self.board.begin(&checkpoint.name, Utc::now()) {
+            Some(running) => self.run_begun(running, checkpoint, cause, not_within).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Begins to run a checkpoint because somebody asks: a task that goes on when nobody waits for it. `None` when this
+    /// process is running it already.
+    pub fn begin(&self, checkpoint: &Checkpoint) -> Option<JoinHandle<Ended>> {
+        let running = self.board.begin(&checkpoint.name, Utc::now())?;
+        let (runner, checkpoint) = (self.clone(), checkpoint.clone());
+        Some(tokio::spawn(async move { runner.run_begun(running, &checkpoint, Cause::Demand, None).await }))
+    }
+
+    async fn run_begun(
         &self,
+        _until_it_is_over: Running,
         checkpoint: &Checkpoint,
         cause: Cause,
         not_within: Option<TimeDelta>,
-    ) -> Result<Option<(i64, Arc<ValidationResult>)>, RunError> {
+    ) -> Ended {
         let wanted = Wanted {
             checkpoint: &checkpoint.name,
             table: &checkpoint.table,
@@ -121,7 +164,10 @@ impl Runner {
         };
         let began = std::time::Instant::now();
         let started_at = Utc::now();
-        let Some((run_id, result)) = self.store.run_suite(wanted, started_at).await? else {
+        let found = self.store.run_suite(wanted, started_at).await;
+        let trouble = found.as_ref().err().map(explain);
+        self.board.note(&checkpoint.name, |progress| progress.trouble = trouble);
+        let Some((run_id, result)) = found? else {
             // Another instance runs it: silent it is not.
             if let Some(alerts) = &self.alerts {
                 alerts.heard(&checkpoint.name, checkpoint.owner.as_deref());

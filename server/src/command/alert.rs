@@ -10,10 +10,10 @@ use chrono::Utc;
 
 /// Sends a sample to every target, once each. Whether all of them took it.
 pub async fn test(config: AlertConfig) -> anyhow::Result<bool> {
-    if config.webhook_url.is_none() && config.json_url.is_none() {
+    if !config.tells_anybody() {
         bail!(
             "no webhook is configured, so alerts are only logged: set STOCKSTREAM_ALERT_WEBHOOK_URL (Slack) or \
-             STOCKSTREAM_ALERT_JSON_URL"
+             STOCKSTREAM_ALERT_JSON_URL, or name routes in the file of --checkpoints"
         );
     }
     let news = News::from(sample(Utc::now())?);

@@ -1,20 +1,22 @@
 //! One module per command: what the binary does when it is told so.
 
 mod alert;
+mod checkpoint;
 mod decode;
 mod demo;
 mod docs;
 mod health;
+mod key;
 mod pipeline;
 mod quarantine;
 mod report;
 mod serve;
+mod server;
 mod suite;
 mod validate;
 mod verify;
 
 use crate::{
-    checkpoint,
     config::{AlertCommand, Cli, Command, ConfigCommand, DocsCommand, FeedCommand, Mistakes},
     http, source,
     store::SchemaError,
@@ -86,9 +88,16 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let config = args.check()?;
             block_on(log, |shutdown| serve::run(config, shutdown))?;
         }
-        Command::Feed(FeedCommand::Replay(args)) => {
-            let summary = block_on(log, |shutdown| source::replay(args, shutdown))?;
-            say(&summary.to_string())?;
+        Command::Feed(command) => {
+            let summary = match command {
+                FeedCommand::Replay(args) if args.load => {
+                    block_on(log, |shutdown| source::load(args, shutdown))?.to_string()
+                }
+                FeedCommand::Replay(args) => block_on(log, |shutdown| source::replay(args, shutdown))?.to_string(),
+                FeedCommand::Poll(args) => block_on(log, |shutdown| source::poll(args, shutdown))?.to_string(),
+                FeedCommand::Stream(args) => block_on(log, |shutdown| source::stream(args, shutdown))?.to_string(),
+            };
+            say(&summary)?;
         }
         Command::Decode(args) => decode::run(&args)?,
         Command::Quarantine(command) => match block_on(log, |_| quarantine::run(command))? {
@@ -105,6 +114,12 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Validate(args) => {
             let config = args.check()?;
             if !block_on(log, |_| validate::run(config)).map_err(Failure::Unasked)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Checkpoint(command) => {
+            let target = command.target().clone().check()?;
+            if !block_on(log, |_| checkpoint::run(command, target)).map_err(Failure::Unasked)? {
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -127,14 +142,20 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let config = args.check()?;
             say(&format!("{:#}", config.redacted()))?;
         }
-        Command::Config(ConfigCommand::Schema) => say(&format!("{:#}", checkpoint::schema()))?,
+        Command::Config(ConfigCommand::Schema) => say(&format!("{:#}", crate::checkpoint::schema()))?,
         Command::Pipeline(command) => {
             let task = pipeline::Task::from(command);
             let target = task.args().target.clone().check()?;
             return block_on(log, |_| task.run(target)).map_err(Failure::Unasked);
         }
+        Command::Key(command) => {
+            let (task, url) = key::Task::check(command)?;
+            if !block_on(log, |_| task.run(url))? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Alert(AlertCommand::Test(args)) => {
-            let config = args.check_alone()?;
+            let config = args.check()?;
             if !block_on(log, |_| alert::test(config)).map_err(Failure::Unasked)? {
                 return Ok(ExitCode::FAILURE);
             }

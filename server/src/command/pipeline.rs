@@ -1,19 +1,12 @@
 //! `stockstream pipeline`: the control API's twin on the command line.
 
-use super::say;
-use crate::{
-    config::{PipelineArgs, PipelineCommand, Target},
-    outbound,
-};
-use anyhow::{Context, bail};
-use reqwest::{Client, Method, Response};
-use secrecy::ExposeSecret;
+use super::{say, server::Server};
+use crate::config::{PipelineArgs, PipelineCommand, Target};
 use serde_json::{Value, json};
 use std::{fmt::Write, process::ExitCode, time::Duration};
 use tokio::time::{Instant, sleep};
 
-/// How long the server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const STATUS: &str = "/api/v1/pipeline";
 /// Between two looks at a drain.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -49,10 +42,10 @@ impl Task {
     /// # Errors
     /// The server does not answer, or refuses.
     pub async fn run(self, target: Target) -> anyhow::Result<ExitCode> {
-        let server = Server { client: outbound::personal_client(PATIENCE)?, target };
+        let server = Server::new(target)?;
         let args = &self.args;
         let Some(order) = self.order else {
-            let mut pipeline = server.status().await?;
+            let mut pipeline = server.get(STATUS).await?;
             narrow(&mut pipeline, args);
             print(&pipeline, args.target.json)?;
             let runs = pipeline["state"] == "running" && partitions(&pipeline).all(is_at_work);
@@ -65,12 +58,12 @@ impl Task {
         if let Some(partition) = args.partition {
             scope["partition"] = partition.into();
         }
-        let mut answer = server.order(order, &scope).await?;
+        let mut answer = server.order(&format!("{STATUS}/{order}"), &scope).await?;
         let mut drained = true;
         if order == "drain" {
             let deadline = Instant::now() + Duration::from_secs(args.timeout);
             loop {
-                answer["pipeline"] = server.status().await?;
+                answer["pipeline"] = server.get(STATUS).await?;
                 drained = partitions(&answer["pipeline"]).all(|partition| !holds_records(partition));
                 if drained || Instant::now() >= deadline {
                     break;
@@ -92,55 +85,6 @@ impl Task {
         say(&format!("not drained within {} s; it goes on: see `stockstream pipeline status`", args.timeout))?;
         Ok(ExitCode::from(NOT_RUNNING))
     }
-}
-
-struct Server {
-    client: Client,
-    target: Target,
-}
-
-impl Server {
-    async fn status(&self) -> anyhow::Result<Value> {
-        self.ask(Method::GET, "/api/v1/pipeline", None).await
-    }
-
-    async fn order(&self, order: &str, scope: &Value) -> anyhow::Result<Value> {
-        if self.target.token.is_none() {
-            bail!("an order needs the server's control token: set STOCKSTREAM_CONTROL_TOKEN, or give --token");
-        }
-        self.ask(Method::POST, &format!("/api/v1/pipeline/{order}"), Some(scope)).await
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let url = self.target.url.join(path).context("the server's address cannot have this path")?;
-        let mut request = self.client.request(method, url);
-        if let Some(body) = body {
-            request = request.json(body);
-            if let Some(token) = &self.target.token {
-                request = request.bearer_auth(token.0.expose_secret());
-            }
-        }
-        let response = request.send().await.map_err(|error| {
-            anyhow::anyhow!(
-                "{} does not answer: {}; name another server with --url",
-                self.target.url,
-                outbound::describe(error)
-            )
-        })?;
-        read(response).await
-    }
-}
-
-/// The answer, or the server's own words why there is none.
-async fn read(response: Response) -> anyhow::Result<Value> {
-    let status = response.status();
-    let body: Value = response.json().await.map_err(|error| {
-        anyhow::anyhow!("the answer ({status}) is not stockstream's: {}", outbound::describe(error))
-    })?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    bail!("{} ({status})", body["detail"].as_str().unwrap_or("the server refuses"));
 }
 
 fn partitions(pipeline: &Value) -> impl Iterator<Item = &Value> {

@@ -1,12 +1,13 @@
 //! `stockstream quarantine`: refused records, looked at and redriven by hand.
 
-use super::say;
+use super::{report::table, say};
 use crate::{
+    checkpoint::Checkpoints,
     config::{
         Mistakes, QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs,
-        QuarantineShowArgs, RecordPart, StoreArgs,
+        QuarantineShowArgs, RecordPart, StoreArgs, SuitesArgs,
     },
-    pipeline::{self, explain},
+    pipeline::{self, RecordSuites, explain},
     store::{
         AuditRow, QuarantineFilter, QuarantinedBytes, QuarantinedRecord, RecordId, RedriveReport, RedriveRequest,
         RedriveResult, Selection, Store,
@@ -101,6 +102,23 @@ async fn ls(args: QuarantineLsArgs) -> anyhow::Result<Ended> {
     Ok(Ended::Well)
 }
 
+/// The suites that records are judged by: the file's, or those by which the server has judged last.
+async fn judging(store: &Store, args: SuitesArgs) -> anyhow::Result<RecordSuites> {
+    if let Some(file) = args.checkpoints {
+        let streams = Checkpoints::read(&file)?.streams;
+        return Ok(RecordSuites::new(streams.into_iter().map(|stream| stream.suite)));
+    }
+    match store.latest_suites().await? {
+        Some(set) => RecordSuites::read(&set).with_context(|| {
+            format!(
+                "cannot read the suites by which the server has judged (digest {}); name a file with --checkpoints",
+                set.digest
+            )
+        }),
+        None => Ok(RecordSuites::default()),
+    }
+}
+
 async fn find(store: &Store, id: &RecordId) -> anyhow::Result<QuarantinedBytes> {
     let found = store.find_quarantined(id).await?;
     found.with_context(|| format!("{id} is not in quarantine; `stockstream quarantine ls --all` lists what is"))
@@ -131,26 +149,36 @@ async fn show(args: QuarantineShowArgs) -> anyhow::Result<Ended> {
         return Ok(Ended::Well);
     }
     let trail = store.audit_of(&found.record.id(), None, SHOWN_ATTEMPTS).await?;
-    print(&describe(&found, &trail))?;
+    let suites = judging(&store, args.suites).await?;
+    print(&describe(&found, &suites, &trail))?;
     Ok(Ended::Well)
 }
 
-fn describe(found: &QuarantinedBytes, trail: &[AuditRow]) -> String {
+/// Which suites judged a record last, and whether they are the ones that are asked now.
+fn judged_by(digest: Option<&str>, today: &RecordSuites) -> String {
+    let short = |digest: &str| format!("suites with the digest {}", digest.get(..12).unwrap_or(digest));
+    let then = digest.map_or("no suite".to_owned(), short);
+    let today = today.set().map(|set| set.digest.as_str());
+    if today == digest { then } else { format!("{then}; today by {}", today.map_or("none".to_owned(), short)) }
+}
+
+fn describe(found: &QuarantinedBytes, suites: &RecordSuites, trail: &[AuditRow]) -> String {
     let record = &found.record;
     let mut lines = vec![
         ("record", record.id().to_string()),
         ("incarnation", record.incarnation.to_string()),
         ("refused by", format!("{} (version {} of the rules)", record.stage, record.rule_version)),
+        ("judged by", judged_by(record.suites_digest.as_deref(), suites)),
         ("codes", record.codes.join(", ")),
     ];
-    let explained = explain(found);
+    let explained = explain(found, suites);
     for reason in explained.reasons {
         lines.push(("rule", format!("{}: {}", reason.code, reason.rule)));
         lines.extend(reason.found.into_iter().map(|found| ("found", found)));
-        lines.push(("advice", reason.advice.to_owned()));
+        lines.push(("advice", reason.advice));
     }
     if explained.acceptable && record.resolution.state.is_open() {
-        lines.push(("today", "the decoder and the rules would let it through: redrive it".to_owned()));
+        lines.push(("today", "the decoder, the rules and the suites would let it through: redrive it".to_owned()));
     }
     lines.extend([
         ("received", record.received_at.to_rfc3339()),
@@ -234,7 +262,8 @@ async fn redrive(args: QuarantineRedriveArgs) -> anyhow::Result<Ended> {
         (None, _) => Selection::Open { topic: args.topic, code: args.code },
     };
     let request = RedriveRequest { selection, dry_run: args.dry_run, force: args.force, actor: args.actor };
-    let report = pipeline::redrive(&store, &request, &(Arc::new(|_: &market::Symbol| false) as _)).await?;
+    let suites = judging(&store, args.suites).await?;
+    let report = pipeline::redrive(&store, &request, &suites, &(Arc::new(|_: &market::Symbol| false) as _)).await?;
     if args.json {
         say(&serde_json::to_string_pretty(&report)?)?;
     } else {
@@ -299,18 +328,6 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Columns as wide as they need to be, the last one open.
-fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
-}
-
 fn print(text: &str) -> anyhow::Result<()> {
     say(text.trim_end_matches('\n'))
 }
@@ -326,11 +343,5 @@ mod tests {
         assert_eq!(shown("value", &[0xff, 0x00]), ", not UTF-8\nff00\n");
         let long = shown("value", "é".repeat(4_000).as_bytes());
         assert!(long.ends_with("… 3904 bytes more; --raw=value writes all of it\n"), "{long}");
-    }
-
-    #[test]
-    fn a_table_is_as_wide_as_its_widest_cell() {
-        let rows = [["a".to_owned(), "x".to_owned()], ["bbb".to_owned(), String::new()]];
-        assert_eq!(table(["K", "V"], rows.into_iter()), "K    V\na    x\nbbb\n");
     }
 }

@@ -55,3 +55,26 @@ fn case(at: usize, result: &ExpectationResult) -> TestCase {
     case.set_classname(result.expectation.kind.clone());
     case
 }
+
+/// Columns as wide as they need to be, the last one open.
+pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_as_wide_as_its_widest_cell() {
+        let rows = [["a".to_owned(), "x".to_owned()], ["bbb".to_owned(), String::new()]];
+        assert_eq!(table(["K", "V"], rows.into_iter()), "K    V\na    x\nbbb\n");
+    }
+}

@@ -2,19 +2,45 @@
 
 use super::{Checked, Mistakes, value::in_range};
 use crate::{
-    alert::{Log, PublicUrl, Slack, Target, Webhook},
+    alert::{Log, PublicUrl, Route, Slack, Target, Webhook},
+    checkpoint::{AlertRoute, Checkpoints, RouteKind},
     outbound::{self, HostPattern, Policy},
 };
 use clap::{ArgAction, Args, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
-use std::{str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 #[derive(Debug, Subcommand)]
 pub enum AlertCommand {
     /// Sends a sample alert to every configured webhook, once, and says what came of it.
     ///
     /// Exit codes: 0 every webhook took it; 1 not every one did; 2 no webhook is configured, or one is wrong.
-    Test(AlertArgs),
+    Test(AlertTestArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct AlertTestArgs {
+    #[command(flatten)]
+    alerts: AlertArgs,
+    /// File whose [[route]] tables name further webhooks (docs/alerts.md).
+    #[arg(long, env = "STOCKSTREAM_CHECKPOINTS", value_name = "FILE")]
+    checkpoints: Option<PathBuf>,
+}
+
+impl AlertTestArgs {
+    /// # Errors
+    /// Every mistake, at once.
+    pub fn check(self) -> Result<AlertConfig, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let file = self.checkpoints.as_deref().map(Checkpoints::read).transpose();
+        let file = file.unwrap_or_else(|error| {
+            mistakes.add("--checkpoints", error.to_string());
+            None
+        });
+        let routes = file.map(|file| file.routes).unwrap_or_default();
+        let config = self.alerts.check(&routes, &mut mistakes);
+        mistakes.or(config)
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -70,6 +96,8 @@ pub struct AlertConfig {
     pub webhook_url: Option<SecretString>,
     /// A webhook that takes JSON documents.
     pub json_url: Option<SecretString>,
+    /// Webhooks that are told of a part, with their URLs.
+    pub routes: Vec<(AlertRoute, SecretString)>,
     /// Where links lead.
     pub public_url: Option<PublicUrl>,
     pub policy: Policy,
@@ -78,7 +106,8 @@ pub struct AlertConfig {
 }
 
 impl AlertArgs {
-    pub(super) fn check(self, mistakes: &mut Mistakes) -> Option<AlertConfig> {
+    /// The URLs of the file's routes come from the variables that they name.
+    pub(super) fn check(self, routes: &[AlertRoute], mistakes: &mut Mistakes) -> Option<AlertConfig> {
         let hosts = self.alert_hosts.into_iter().filter_map(|host| mistakes.check("--alert-host", host)).collect();
         let policy = Policy { hosts, allow_loopback: self.allow_loopback_targets };
         let down_after = mistakes.check("--alert-after", self.alert_after);
@@ -91,22 +120,27 @@ impl AlertArgs {
         };
         let webhook_url = secret("--alert-webhook-url", self.alert_webhook_url);
         let json_url = secret("--alert-json-url", self.alert_json_url);
+        let routes = routes.iter().filter_map(|route| {
+            let url = std::env::var(&route.url_env).ok().filter(|url| !url.is_empty());
+            let wrong = match &url {
+                None => Some("is not set in the environment".to_owned()),
+                Some(url) => {
+                    outbound::check_url(url, &policy).err().map(|refusal| format!("holds a URL that {refusal}"))
+                }
+            };
+            if let Some(reason) = wrong {
+                mistakes.add("--checkpoints", format!("{}: url_env: {} {reason}", route.place, route.url_env));
+            }
+            Some((route.clone(), SecretString::from(url?)))
+        });
+        let routes = routes.collect();
         let public_url = self.public_url.filter(|url| !url.is_empty()).map(|url| url.parse());
         let public_url = public_url.transpose().unwrap_or_else(|mistake: String| {
             mistakes.add("--public-url", mistake);
             None
         });
-        Some(AlertConfig { webhook_url, json_url, public_url, policy, down_after: Duration::from_secs(down_after?.0) })
-    }
-
-    /// For a command that has nothing else to check.
-    ///
-    /// # Errors
-    /// Every mistake, at once.
-    pub fn check_alone(self) -> Result<AlertConfig, Mistakes> {
-        let mut mistakes = Mistakes::default();
-        let config = self.check(&mut mistakes);
-        mistakes.or(config)
+        let down_after = Duration::from_secs(down_after?.0);
+        Some(AlertConfig { webhook_url, json_url, routes, public_url, policy, down_after })
     }
 }
 
@@ -118,12 +152,29 @@ impl AlertConfig {
     pub fn targets(&self) -> anyhow::Result<Vec<Box<dyn Target>>> {
         let mut targets: Vec<Box<dyn Target>> = vec![Box::new(Log)];
         if let Some(url) = &self.webhook_url {
-            targets.push(Box::new(Slack::new(url.clone(), &self.policy, self.public_url.clone())?));
+            targets.push(self.webhook(RouteKind::Slack, url)?);
         }
         if let Some(url) = &self.json_url {
-            targets.push(Box::new(Webhook::new(url.clone(), &self.policy, self.public_url.clone())?));
+            targets.push(self.webhook(RouteKind::Json, url)?);
+        }
+        for (route, url) in &self.routes {
+            let (name, scope) = (route.name.clone(), route.scope.clone());
+            targets.push(Box::new(Route { name, scope, target: self.webhook(route.kind, url)? }));
         }
         Ok(targets)
+    }
+
+    fn webhook(&self, kind: RouteKind, url: &SecretString) -> anyhow::Result<Box<dyn Target>> {
+        let (url, public_url) = (url.clone(), self.public_url.clone());
+        Ok(match kind {
+            RouteKind::Slack => Box::new(Slack::new(url, &self.policy, public_url)?),
+            RouteKind::Json => Box::new(Webhook::new(url, &self.policy, public_url)?),
+        })
+    }
+
+    /// Whether anybody is told but the log.
+    pub fn tells_anybody(&self) -> bool {
+        self.webhook_url.is_some() || self.json_url.is_some() || !self.routes.is_empty()
     }
 
     /// As it is in force, with every secret as `***`.
@@ -131,6 +182,9 @@ impl AlertConfig {
         serde_json::json!({
             "webhook_url": self.webhook_url.as_ref().map(|_| "***"),
             "json_url": self.json_url.as_ref().map(|_| "***"),
+            "routes": self.routes.iter().map(|(route, _)| serde_json::json!({
+                "name": route.name, "kind": route.kind, "url": "***", "scope": route.scope,
+            })).collect::<Vec<_>>(),
             "public_url": self.public_url.as_ref().map(ToString::to_string),
             "hosts": self.policy.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "after_seconds": self.down_after.as_secs(),

@@ -2,9 +2,11 @@
 
 mod alert;
 mod checked;
+mod checkpoint;
 mod control;
 mod docs;
 mod kafka;
+mod key;
 mod limits;
 mod policy;
 mod quarantine;
@@ -15,14 +17,16 @@ mod verify;
 
 pub use alert::{AlertArgs, AlertCommand, AlertConfig};
 pub use checked::{Checked, Mistakes};
+pub use checkpoint::{CheckpointCommand, CheckpointRunArgs};
 pub use control::{ControlArgs, ControlToken, PipelineArgs, PipelineCommand, Target, TargetArgs};
-pub use docs::{DocsCommand, DocsExportArgs, DocsExportConfig};
+pub use docs::{DocsCommand, DocsExportArgs, DocsExportConfig, DocsTarget};
 pub use kafka::KafkaArgs;
+pub use key::{KeyArgs, KeyCommand, KeyCreateArgs, KeyLsArgs, KeyOrder, KeyRevokeArgs};
 pub use limits::LimitArgs;
 pub use policy::PolicyArgs;
 pub use quarantine::{
     QuarantineCommand, QuarantineDismissArgs, QuarantineLsArgs, QuarantineRedriveArgs, QuarantineShowArgs, RecordPart,
-    StoreArgs,
+    StoreArgs, SuitesArgs,
 };
 pub use sockets::SocketArgs;
 pub use validate::{ValidateArgs, ValidateConfig};
@@ -30,7 +34,8 @@ pub use value::{Brokers, Budget, DatabaseUrl, KafkaProperty, Pool, Speed, Symbol
 pub use verify::{VerifyArgs, VerifyConfig};
 
 use crate::{
-    checkpoint::{self, Checkpoints},
+    access::KeyMode,
+    checkpoint::{Checkpoints, StreamCheck, built_in},
     feed::SocketConfig,
     http::Limits,
     pipeline::{Assignment, ConsumerConfig},
@@ -76,6 +81,11 @@ pub enum Command {
     /// Runs expectation suites of Great Expectations, of either dialect, against a table, in one scan where one is enough.
     /// Changes nothing. Exit code 0: every expectation is met; 1: not every one; 2: could not run.
     Validate(ValidateArgs),
+    /// Looks at the checkpoints of a running server, which validate tables by a schedule, and runs one now.
+    ///
+    /// Exit codes: 0 done, and every expectation is met; 1 not every one is; 2 nothing could be asked or run.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
     /// Looks at an expectation suite of Great Expectations, of either dialect.
     #[command(subcommand)]
     Suite(SuiteCommand),
@@ -93,6 +103,9 @@ pub enum Command {
     /// asked or ordered.
     #[command(subcommand)]
     Pipeline(PipelineCommand),
+    /// Makes, lists and revokes keys of programs. Works beside a running server, which knows of it at once.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Looks after alerts.
     #[command(subcommand)]
     Alert(AlertCommand),
@@ -102,8 +115,12 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum FeedCommand {
-    /// Replays an Alpha-Vantage-style CSV, or simulated bars, into MySQL, MariaDB or Postgres.
+    /// Replays an Alpha-Vantage-style CSV, or simulated bars, into MySQL, MariaDB or Postgres; with --load in bulk.
     Replay(crate::source::ReplayArgs),
+    /// Asks an HTTP API for bars again and again: the original stock API, Alpha Vantage.
+    Poll(crate::source::PollArgs),
+    /// Listens to a vendor's WebSocket: Finnhub, Massive (Polygon), Alpaca.
+    Stream(crate::source::StreamArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,11 +154,14 @@ pub struct WebArgs {
     #[arg(long, env = "STOCKSTREAM_BUDGET_MS", default_value = "2000")]
     budget_ms: Checked<Budget>,
     /// File with the checkpoints: which expectation suite is run against which table, and how often. Without it the
-    /// built-in suite for bars is run every five minutes.
+    /// built-in suite for bars is run every five minutes. Its [[stream]] tables name suites that every record is held to as
+    /// it arrives (docs/stream-suites.md), and its [[route]] tables who is told of what (docs/alerts.md).
     #[arg(long, env = "STOCKSTREAM_CHECKPOINTS", value_name = "FILE")]
     checkpoints: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
     #[command(flatten)]
     control: ControlArgs,
     #[command(flatten)]
@@ -217,6 +237,8 @@ pub struct WebConfig {
     /// Expectation suites that are run while the server runs.
     pub checkpoints: Checkpoints,
     pub limits: Limits,
+    /// Who has to have a key.
+    pub api_keys: KeyMode,
     /// Opens the control endpoints; without it they are closed.
     pub control_token: Option<ControlToken>,
     pub alerts: AlertConfig,
@@ -249,19 +271,23 @@ impl WebArgs {
         let budget_ms = mistakes.check("--budget-ms", self.budget_ms);
         let checkpoints = match &self.checkpoints {
             Some(file) => Checkpoints::read(file).map_err(|error| error.to_string()),
-            None => checkpoint::built_in().map_err(|error| error.to_string()),
+            None => built_in().map_err(|error| error.to_string()),
         };
         let checkpoints = checkpoints.map_err(|reason| mistakes.add("--checkpoints", reason)).ok();
         let limits = self.limits.check(mistakes);
         let control_token = self.control.check(mistakes);
-        let alerts = self.alerts.check(mistakes);
+        let routes = checkpoints.as_ref().map(|checkpoints| checkpoints.routes.as_slice());
+        let alerts = self.alerts.check(routes.unwrap_or_default(), mistakes);
+        let listen = listen.map(|listen| (listen, self.keys.mode(listen)));
         let sockets = self.sockets.check(mistakes);
+        let (listen, api_keys) = listen?;
         Some(WebConfig {
-            listen: listen?,
+            listen,
             site_root: self.site_root,
             budget_ms: budget_ms?.0,
             checkpoints: checkpoints?,
             limits: limits?,
+            api_keys,
             control_token,
             alerts: alerts?,
             sockets: sockets?,
@@ -323,10 +349,12 @@ impl ServeConfig {
             "site_root": self.web.site_root,
             "budget_ms": self.web.budget_ms,
             "checkpoints": self.web.checkpoints.list.iter().map(|checkpoint| &checkpoint.name).collect::<Vec<_>>(),
+            "streams": self.web.checkpoints.streams.iter().map(StreamCheck::redacted).collect::<Vec<_>>(),
             "max_connections": self.web.limits.connections,
             "max_connections_per_address": self.web.limits.connections_per_address,
             "rate_limit": self.web.limits.requests_per_second,
             "limit_loopback": self.web.limits.limit_loopback,
+            "api_keys": self.web.api_keys.to_string(),
             "control_token": self.web.control_token.as_ref().map(|_| "***"),
             "alerts": self.web.alerts.redacted(),
             "allow_origins":

@@ -12,8 +12,8 @@ pub enum QuarantineCommand {
     Ls(QuarantineLsArgs),
     /// Shows one refused record: its reasons, headers, key and value.
     Show(QuarantineShowArgs),
-    /// Gives refused records another chance, by the decoder and rules of this version and at the place in the order that
-    /// they had. Works beside a running server. Exit code 1 when any stays refused.
+    /// Gives refused records another chance, by the decoder and rules of this version and today's suites, at the place in
+    /// the order that they had. Works beside a running server. Exit code 1 when any stays refused.
     Redrive(QuarantineRedriveArgs),
     /// Decides that a record stays refused. Its bytes are kept.
     Dismiss(QuarantineDismissArgs),
@@ -47,7 +47,7 @@ pub struct QuarantineLsArgs {
     /// With this reason only (`envelope`, `not_json`, …).
     #[arg(long)]
     pub code: Option<String>,
-    /// Refused by `decode` or `rules`, or later by `store` or `redrive`.
+    /// Refused by `decode`, `rules` or `suite`, or later by `store` or `redrive`.
     #[arg(long)]
     pub stage: Option<String>,
     /// Received since an instant (2024-01-16T14:30:00Z) or for so long (90s, 15m, 2h, 3d).
@@ -84,10 +84,21 @@ impl RecordArgs {
     }
 }
 
+/// Which suites judge a record.
+#[derive(Clone, Debug, Args)]
+pub struct SuitesArgs {
+    /// File with the checkpoints, whose [[stream]] suites a record is judged by beside the built-in rules. Without it: those
+    /// by which the server has judged last, which the database keeps.
+    #[arg(long, env = "STOCKSTREAM_CHECKPOINTS", value_name = "FILE")]
+    pub checkpoints: Option<PathBuf>,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct QuarantineShowArgs {
     #[command(flatten)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    pub suites: SuitesArgs,
     #[command(flatten)]
     pub record: RecordArgs,
     /// Writes the bytes of the value (or of the key) to standard output, and nothing else.
@@ -109,6 +120,8 @@ pub enum RecordPart {
 pub struct QuarantineRedriveArgs {
     #[command(flatten)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    pub suites: SuitesArgs,
     /// TOPIC[PARTITION]@OFFSET, as `ls` prints it.
     #[arg(value_name = "RECORD")]
     pub id: Option<RecordId>,

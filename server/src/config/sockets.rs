@@ -8,8 +8,8 @@ use std::str::FromStr;
 /// The part of [`SocketConfig`] that depends on where the server stands.
 #[derive(Clone, Debug, Args)]
 pub struct SocketArgs {
-    /// Origin, as https://host:port, whose pages may open a live socket besides this server's own; may repeat, or be
-    /// separated by commas. Programs that are no browsers are not asked.
+    /// Origin, as https://host:port, whose pages may read the API and open a live socket besides this server's own; may
+    /// repeat, or be separated by commas. Programs that are no browsers are not asked.
     #[arg(long = "allow-origin", env = "STOCKSTREAM_ALLOW_ORIGINS", value_delimiter = ',')]
     allow_origins: Vec<Checked<Origin>>,
     /// Live sockets open at the same time, 1 to 1000000. Each is also a connection, and needs a file descriptor.

@@ -112,6 +112,8 @@ impl CatchUp {
 
     async fn snapshot(&self, symbol: &Symbol, timeframe: Timeframe, bars: u32) -> Result<Vec<Frame>, ReadError> {
         let (seq, bars) = self.store.snapshot(symbol, timeframe, bars).await?;
+        // Of another process, it may hold what the publisher has not seen yet.
+        self.store.recent().forget([symbol]);
         let stats = Stats::of(&bars);
         Ok(vec![Frame::new(ServerMessage::Snap { symbol: symbol.clone(), timeframe, seq, bars, stats })])
     }
@@ -127,6 +129,7 @@ impl CatchUp {
             Missed::Known { seq, candles, bars } => (seq, candles, bars),
             Missed::Gone => return Ok(None),
         };
+        self.store.recent().forget(symbols);
         if seq == since {
             return Ok(Some(Vec::new()));
         }

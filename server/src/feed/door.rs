@@ -1,6 +1,7 @@
-//! How many may come in.
+//! How many may come in, and with which keys.
 
 use super::Origin;
+use crate::access::{KeyMode, Keys};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -53,6 +54,7 @@ pub struct Door {
 #[derive(Debug)]
 struct Inner {
     config: SocketConfig,
+    keys: Keys,
     taken: Mutex<Taken>,
 }
 
@@ -79,8 +81,18 @@ pub struct Seat {
 }
 
 impl Door {
+    /// Without keys: whatever a client says it is, is right.
     pub fn new(config: SocketConfig) -> Self {
-        Self { inner: Arc::new(Inner { config, taken: Mutex::default() }) }
+        Self::checking(config, Keys::new(KeyMode::Off))
+    }
+
+    pub fn checking(config: SocketConfig, keys: Keys) -> Self {
+        Self { inner: Arc::new(Inner { config, keys, taken: Mutex::default() }) }
+    }
+
+    /// What clients may present.
+    pub fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 
     pub fn config(&self) -> &SocketConfig {

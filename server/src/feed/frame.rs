@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use market::wire::ServerMessage;
+use serde::Serialize;
 use std::sync::OnceLock;
 use tokio_tungstenite::tungstenite::protocol::frame::{
     Frame as WebSocketFrame,
@@ -44,7 +45,7 @@ impl Frame {
 }
 
 /// A message that only one client gets.
-pub fn encode(message: &ServerMessage, encoding: Encoding) -> Bytes {
+pub fn encode<Message: Serialize + ?Sized>(message: &Message, encoding: Encoding) -> Bytes {
     let (payload, kind) = match encoding {
         Encoding::Json => (serde_json::to_vec(message).expect("wire types have string keys only"), Data::Text),
         Encoding::MessagePack => {

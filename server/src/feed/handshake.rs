@@ -1,6 +1,7 @@
 //! From an HTTP request to a socket: RFC 6455, section 4.2, and who is refused before it.
 
-use super::{Feed, door::Crowded, frame::Encoding, origin, session::Session, socket::Socket};
+use super::{Feed, alpaca::AlpacaSession, door::Crowded, frame::Encoding, origin, session::Session, socket::Socket};
+use crate::access::Pass;
 use axum::{
     body::Body,
     extract::Request,
@@ -18,6 +19,21 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub const VERSION: &str = "13";
 /// How long the connection may take to be handed over after the answer.
 const HAND_OVER: Duration = Duration::from_secs(10);
+
+/// Which protocol is spoken on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// That of [`market::wire`].
+    Native,
+    /// That of Alpaca's stream.
+    Alpaca,
+}
+
+/// The headers with which Alpaca's clients say who they are.
+const ALPACA_KEYS: [HeaderName; 2] =
+    [HeaderName::from_static("apca-api-key-id"), HeaderName::from_static("apca-api-secret-key")];
+/// What Alpaca's clients say when they want MessagePack.
+const MSGPACK_TYPE: &str = "application/msgpack";
 
 /// Why a request is not made a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +54,18 @@ pub enum Refusal {
 
 /// Answers a handshake and starts the session behind it.
 ///
-/// `caller` is whom limits per address count this client as; `None` when they do not hold for it.
+/// `caller` is whom limits per address count this client as; `None` when they do not hold for it. `pass`: with what it came
+/// in; `None` when it has said nothing of itself.
 ///
 /// # Errors
 /// The request is no handshake, or the client is not let in.
-pub fn open(feed: &Feed, caller: Option<IpAddr>, mut request: Request) -> Result<Response, Refusal> {
+pub fn open(
+    feed: &Feed,
+    dialect: Dialect,
+    caller: Option<IpAddr>,
+    pass: Option<Pass>,
+    mut request: Request,
+) -> Result<Response, Refusal> {
     let key = checked_key(&request)?;
     let upgrade = request
         .extensions_mut()
@@ -59,18 +82,22 @@ pub fn open(feed: &Feed, caller: Option<IpAddr>, mut request: Request) -> Result
         Crowded::Caller => Refusal::AddressIsCrowded,
         Crowded::Server => Refusal::ServerIsCrowded,
     })?;
-    let encoding = if names(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|name| name == MSGPACK_PROTOCOL) {
-        Encoding::MessagePack
-    } else {
-        Encoding::Json
+    let is_packed = match dialect {
+        Dialect::Native => names(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|name| name == MSGPACK_PROTOCOL),
+        Dialect::Alpaca => names(headers, &header::CONTENT_TYPE).any(|name| name.eq_ignore_ascii_case(MSGPACK_TYPE)),
     };
+    let encoding = if is_packed { Encoding::MessagePack } else { Encoding::Json };
+    // Where keys are not looked at, any will do.
+    let has_any = ALPACA_KEYS.iter().all(|name| headers.get(name).is_some_and(|key| !key.is_empty()));
+    let known = pass.clone().or_else(|| (has_any && !feed.door.keys().are_on()).then(Pass::default));
+    let pass = pass.unwrap_or_default();
 
     let mut response = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
-    if encoding == Encoding::MessagePack {
+    if is_packed && dialect == Dialect::Native {
         response = response.header(header::SEC_WEBSOCKET_PROTOCOL, MSGPACK_PROTOCOL);
     }
     let response = response.body(Body::empty()).expect("these headers are ASCII");
@@ -80,7 +107,11 @@ pub fn open(feed: &Feed, caller: Option<IpAddr>, mut request: Request) -> Result
     sockets.spawn(async move {
         let _seat = seat;
         if let Ok(Ok(upgraded)) = tokio::time::timeout(HAND_OVER, upgrade).await {
-            Session::new(Socket::new(TokioIo::new(upgraded)), encoding, feed).run().await;
+            let socket = Socket::new(TokioIo::new(upgraded));
+            match dialect {
+                Dialect::Native => Session::new(socket, encoding, feed, pass).run().await,
+                Dialect::Alpaca => AlpacaSession::new(socket, encoding, feed, known).run().await,
+            }
         }
     });
     Ok(response)

@@ -1,9 +1,9 @@
 //! Who watches what.
 
 use super::{frame::Frame, mailbox::Mailbox};
-use market::{Symbol, Timeframe};
+use market::{Symbol, Timeframe, wire::ServerMessage};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -34,7 +34,24 @@ struct State {
     head: i64,
     epoch: String,
     sessions: HashMap<u64, Arc<Mailbox>>,
-    topics: HashMap<Topic, Watched>,
+    topics: HashMap<Symbol, BTreeMap<Timeframe, Watched>>,
+    /// Who watches every symbol.
+    everything: BTreeMap<Timeframe, HashMap<u64, Arc<Mailbox>>>,
+}
+
+impl State {
+    /// Who watches a topic, each once.
+    fn subscribers(&self, (symbol, timeframe): &Topic) -> impl Iterator<Item = &Arc<Mailbox>> {
+        let everything = self.everything.get(timeframe);
+        let of_topic = self.topics.get(symbol).and_then(|of| of.get(timeframe));
+        let others = of_topic.into_iter().flat_map(|watched| &watched.subscribers);
+        let others = others.filter(move |(id, _)| everything.is_none_or(|all| !all.contains_key(id)));
+        everything.into_iter().flatten().chain(others).map(|(_, mailbox)| mailbox)
+    }
+
+    fn watched(&mut self, (symbol, timeframe): &Topic) -> Option<&mut Watched> {
+        self.topics.get_mut(symbol)?.get_mut(timeframe)
+    }
 }
 
 struct Watched {
@@ -92,7 +109,7 @@ impl Hub {
         }
         state.epoch = epoch;
         state.head = seq;
-        for watched in state.topics.values_mut() {
+        for watched in state.topics.values_mut().flat_map(BTreeMap::values_mut) {
             watched.last = seq;
         }
         for mailbox in state.sessions.values() {
@@ -102,16 +119,23 @@ impl Hub {
 
     /// Everything that somebody watches.
     pub(super) fn topics(&self) -> Vec<Topic> {
-        self.lock().topics.keys().cloned().collect()
+        let state = self.lock();
+        let topics = state.topics.iter();
+        topics.flat_map(|(symbol, of)| of.keys().map(|timeframe| (symbol.clone(), *timeframe))).collect()
+    }
+
+    /// Whether somebody watches every symbol.
+    pub(super) fn watches_everything(&self) -> bool {
+        !self.lock().everything.is_empty()
     }
 
     /// The timeframes in which somebody watches a symbol.
     pub(super) fn watched(&self, symbol: &Symbol) -> Vec<Timeframe> {
         let state = self.lock();
-        Timeframe::ALL
-            .into_iter()
-            .filter(|timeframe| state.topics.contains_key(&(symbol.clone(), *timeframe)))
-            .collect()
+        let mut timeframes: Vec<Timeframe> = state.everything.keys().copied().collect();
+        let of_symbol = state.topics.get(symbol).into_iter().flat_map(|of| of.keys().copied());
+        timeframes.extend(of_symbol.filter(|timeframe| !state.everything.contains_key(timeframe)));
+        timeframes
     }
 
     /// Moves the head without a frame.
@@ -123,10 +147,10 @@ impl Hub {
     /// Hands a frame, made with the seq before it in its topic, to the topic's subscribers.
     pub(super) fn send(&self, topic: &Topic, seq: i64, make: impl FnOnce(i64) -> Frame) {
         let mut state = self.lock();
-        let Some(watched) = state.topics.get_mut(topic) else { return };
-        let frame = Arc::new(make(watched.last));
-        watched.last = seq;
-        for mailbox in watched.subscribers.values() {
+        let head = state.head;
+        let prev = state.watched(topic).map_or(head, |watched| std::mem::replace(&mut watched.last, seq));
+        let frame = Arc::new(make(prev));
+        for mailbox in state.subscribers(topic) {
             mailbox.push(frame.clone());
         }
     }
@@ -134,10 +158,23 @@ impl Hub {
     /// Makes the subscribers of a topic take a snapshot: what changed is too much for a frame.
     pub(super) fn send_snapshots(&self, topic: &Topic, seq: i64) {
         let mut state = self.lock();
-        let Some(watched) = state.topics.get_mut(topic) else { return };
-        watched.last = seq;
-        for mailbox in watched.subscribers.values() {
+        if let Some(watched) = state.watched(topic) {
+            watched.last = seq;
+        }
+        for mailbox in state.subscribers(topic) {
             mailbox.push_snapshot(topic.0.clone());
+        }
+    }
+
+    /// Hands a message to every session that watches a symbol in whatever timeframe; without a symbol, to all.
+    pub fn tell(&self, symbol: Option<&Symbol>, message: ServerMessage) {
+        let Some(symbol) = symbol else { return self.broadcast(Frame::new(message)) };
+        let frame = Arc::new(Frame::new(message));
+        let state = self.lock();
+        let watching = state.topics.get(symbol).into_iter().flat_map(BTreeMap::values);
+        // A session watches in one timeframe at a time.
+        for mailbox in watching.flat_map(|watched| watched.subscribers.values()) {
+            mailbox.push(frame.clone());
         }
     }
 
@@ -154,28 +191,47 @@ impl Membership {
     /// Replaces what the session watches, and takes what was not delivered of the old out of its mailbox. From now on
     /// every frame reaches the mailbox; a snapshot read after this call therefore leaves no gap.
     pub fn watch(&mut self, symbols: &[Symbol], timeframe: Timeframe) {
+        self.watch_topics(symbols.iter().map(|symbol| (symbol.clone(), timeframe)).collect(), Vec::new());
+    }
+
+    /// The same for any topics, and for every symbol in some timeframes.
+    pub fn watch_topics(&mut self, topics: Vec<Topic>, everything: Vec<Timeframe>) {
         let mut state = self.hub.lock();
         Self::forget(self.id, &mut self.watching, &mut state);
         self.mailbox.forget_symbols();
         let head = state.head;
-        self.watching = symbols.iter().map(|symbol| (symbol.clone(), timeframe)).collect();
+        self.watching = topics;
         for topic in &self.watching {
             state
                 .topics
-                .entry(topic.clone())
+                .entry(topic.0.clone())
+                .or_default()
+                .entry(topic.1)
                 .or_insert_with(|| Watched { last: head, subscribers: HashMap::new() })
                 .subscribers
                 .insert(self.id, self.mailbox.clone());
         }
+        for timeframe in everything {
+            state.everything.entry(timeframe).or_default().insert(self.id, self.mailbox.clone());
+        }
     }
 
     fn forget(id: u64, watching: &mut Vec<Topic>, state: &mut State) {
+        state.everything.retain(|_, sessions| {
+            sessions.remove(&id);
+            !sessions.is_empty()
+        });
         for topic in watching.drain(..) {
-            if let Some(watched) = state.topics.get_mut(&topic) {
+            let (symbol, timeframe) = topic;
+            let Some(of_symbol) = state.topics.get_mut(&symbol) else { continue };
+            if let Some(watched) = of_symbol.get_mut(&timeframe) {
                 watched.subscribers.remove(&id);
                 if watched.subscribers.is_empty() {
-                    state.topics.remove(&topic);
+                    of_symbol.remove(&timeframe);
                 }
+            }
+            if of_symbol.is_empty() {
+                state.topics.remove(&symbol);
             }
         }
     }

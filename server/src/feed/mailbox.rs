@@ -112,7 +112,7 @@ mod tests {
     fn delta(symbol: &str, seq: i64) -> Arc<Frame> {
         Arc::new(Frame::new(ServerMessage::Delta {
             symbol: symbol.parse().unwrap(),
-            timeframe: Timeframe::Minute1,
+            timeframe: Timeframe::MINUTE_1,
             prev: seq - 1,
             seq,
             records: Vec::new(),

@@ -9,6 +9,7 @@
 //! What the messages mean is said in [`market::wire`], close codes included.
 
 mod allowance;
+mod alpaca;
 mod catch_up;
 mod change;
 mod door;
@@ -22,9 +23,9 @@ mod pulse;
 mod session;
 mod socket;
 
-pub use catch_up::CatchUp;
+pub use catch_up::{Answer, CatchUp, Question};
 pub use door::{Door, SocketConfig};
-pub use handshake::{Refusal, VERSION, open};
+pub use handshake::{Dialect, Refusal, VERSION, open};
 pub use hub::Hub;
 pub use origin::{InvalidOrigin, Origin};
 pub use publisher::Publisher;

@@ -9,13 +9,14 @@ use super::{
     frame::Frame,
     hub::{Hub, Topic},
 };
+use crate::pipeline::{Hop, Hops};
 use crate::store::{ChangesSince, Committed, Head, ReadError, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 use market::{Bar, Symbol, Timeframe, aggregate, wire::ServerMessage};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -44,12 +45,13 @@ pub struct Publisher {
 struct Inner {
     waiting: Mutex<Waiting>,
     notify: Notify,
+    hops: Hops,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// Commits by the seq before them.
-    commits: BTreeMap<i64, Committed>,
+    /// Commits by the seq before them, and when they came.
+    commits: BTreeMap<i64, (Instant, Committed)>,
     candles: usize,
     /// Refused and tagged records not yet announced.
     quarantined: u64,
@@ -63,7 +65,12 @@ type Changed = HashMap<Symbol, Vec<(DateTime<Utc>, Change)>>;
 
 impl Publisher {
     pub fn new(hub: Hub) -> Self {
-        Self { hub, inner: Arc::new(Inner { waiting: Mutex::default(), notify: Notify::new() }) }
+        Self::measuring(hub, Hops::default())
+    }
+
+    /// As [`Publisher::new`]; `hops` hears how long commits take to get to the sockets.
+    pub fn measuring(hub: Hub, hops: Hops) -> Self {
+        Self { hub, inner: Arc::new(Inner { waiting: Mutex::default(), notify: Notify::new(), hops }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -88,7 +95,7 @@ impl Publisher {
         if committed.reset || waiting.candles > MAX_WAITING {
             *waiting = Waiting { look: true, ..Waiting::default() };
         } else if committed.seq > committed.seq_before {
-            waiting.commits.insert(committed.seq_before, committed);
+            waiting.commits.insert(committed.seq_before, (Instant::now(), committed));
         }
         drop(waiting);
         self.inner.notify.notify_one();
@@ -144,16 +151,24 @@ impl Publisher {
             self.follow(store).await?;
         }
         let commits = self.take_in_order();
-        let Some(seq) = commits.last().map(|last| last.seq) else { return Ok(()) };
+        let Some(seq) = commits.last().map(|(_, last)| last.seq) else { return Ok(()) };
         let mut changed = Changed::new();
-        for commit in commits {
+        let mut arrived = Vec::with_capacity(commits.len());
+        for (at, commit) in commits {
+            if !commit.touched.is_empty() {
+                arrived.push(at);
+            }
             let committed_at = commit.committed_at;
             for touched in commit.touched {
                 let change = Change { event_time: touched.event_time, committed_at, new: touched.new };
                 changed.entry(touched.symbol).or_default().push((touched.time, change));
             }
         }
-        self.send_all(store, &changed, seq).await
+        self.send_all(store, &changed, seq).await?;
+        for at in arrived {
+            self.inner.hops.record(Hop::Publish, at.elapsed(), 1);
+        }
+        Ok(())
     }
 
     /// Publishes what the stream's head shows to be committed, unless a writer of this process has brought it.
@@ -161,19 +176,25 @@ impl Publisher {
         let head = store.head().await?;
         let (epoch, published) = self.hub.head();
         if epoch != head.epoch.to_string() || head.seq < published {
+            store.recent().forget_all();
             self.hub.begin(head.epoch.to_string(), head.seq);
             return Ok(());
         }
+        store.recent().confirm();
         if head.seq == published || self.lock().commits.contains_key(&published) {
             return Ok(());
         }
         let symbols: BTreeSet<Symbol> = self.hub.topics().into_iter().map(|(symbol, _)| symbol).collect();
         let asked: Vec<Symbol> = symbols.iter().cloned().collect();
-        let ChangesSince::Known { seq, candles } = store.changes_since(published, &asked, MAX_WAITING as i64).await?
+        let asked = (!self.hub.watches_everything()).then_some(asked.as_slice());
+        let ChangesSince::Known { seq, candles } = store.changes_since(published, asked, MAX_WAITING as i64).await?
         else {
+            store.recent().forget_all();
             self.hub.begin(epoch, head.seq);
             return Ok(());
         };
+        // After the log was read and before anything of it is sent: what is read from now on holds what is sent.
+        store.recent().forget_all();
         let mut changed = Changed::new();
         for candle in candles {
             let change = Change::from(&candle);
@@ -198,7 +219,7 @@ impl Publisher {
     }
 
     /// The commits that follow the head without a gap.
-    fn take_in_order(&self) -> Vec<Committed> {
+    fn take_in_order(&self) -> Vec<(Instant, Committed)> {
         let (_, mut head) = self.hub.head();
         let mut waiting = self.lock();
         let mut ready = Vec::new();
@@ -206,12 +227,12 @@ impl Publisher {
             if *entry.key() > head {
                 break; // the one before it is still on its way
             }
-            let commit = entry.remove();
+            let (at, commit) = entry.remove();
             waiting.candles = waiting.candles.saturating_sub(commit.touched.len());
             // What the change log has shown meanwhile is published.
             if commit.seq > head {
                 head = commit.seq;
-                ready.push(commit);
+                ready.push((at, commit));
             }
         }
         ready

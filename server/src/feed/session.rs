@@ -10,13 +10,15 @@ use super::{
     mailbox::Delivery,
     socket::{Ended, Event, Socket},
 };
+use crate::access::Pass;
 use chrono::Utc;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use market::{
     Symbol, Timeframe,
     wire::{
-        CLOSE_RESTART, CLOSE_SILENT, CLOSE_SLOW, CLOSE_TOO_MANY_MESSAGES, ClientMessage, MAX_SYMBOLS, ServerMessage,
+        CLOSE_RESTART, CLOSE_SILENT, CLOSE_SLOW, CLOSE_TOO_MANY_MESSAGES, CLOSE_UNKNOWN, ClientMessage, MAX_SYMBOLS,
+        ServerMessage,
     },
 };
 use serde::Deserialize;
@@ -26,6 +28,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// Bars per snapshot: what is sent when the client does not say, and the most it may ask for.
 const BARS: (u32, u32) = (390, 2_000);
+/// The longest bars sent live: with every change, all minutes of a bar are read again.
+const LONGEST: Timeframe = Timeframe::DAY_1;
 /// Messages, pings included, that a client may send at once, and per second.
 const MESSAGES: (u32, u32) = (30, 5);
 /// How long a client that comes while the server starts waits for its hello, so that it can go on where it was.
@@ -48,6 +52,8 @@ pub struct Session {
     socket: Socket<TokioIo<Upgraded>>,
     encoding: Encoding,
     feed: Feed,
+    /// With what the client came in.
+    pass: Pass,
     membership: Membership,
     messages: Allowance,
     /// The epoch of the last hello.
@@ -65,7 +71,7 @@ pub struct Session {
 
 /// Why a session ends.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     Socket(Ended),
     /// The client does not take what it is sent.
     Slow,
@@ -73,13 +79,20 @@ enum End {
     Silent,
     /// The client sends too many messages.
     TooMany,
+    /// The client does not say who it is, or its key was revoked.
+    Unknown,
     /// The server stops.
     Restart,
 }
 
 impl End {
+    /// Whether there is nobody left to say goodbye to.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Socket(Ended::Gone))
+    }
+
     /// Its name among the metrics.
-    fn label(&self) -> &'static str {
+    pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Socket(Ended::Left) => "left",
             Self::Socket(Ended::Gone) => "gone",
@@ -87,29 +100,32 @@ impl End {
             Self::Socket(Ended::Flood) | Self::TooMany => "too_many_messages",
             Self::Slow => "slow",
             Self::Silent => "silent",
+            Self::Unknown => "unknown",
             Self::Restart => "restart",
         }
     }
 
-    fn close(&self) -> Option<(u16, &str)> {
+    pub(super) fn close(&self) -> Option<(u16, &str)> {
         match self {
             Self::Socket(Ended::Left | Ended::Gone) => None,
             Self::Socket(Ended::Violation(code, reason)) => Some((*code, reason)),
             Self::Socket(Ended::Flood) | Self::TooMany => Some((CLOSE_TOO_MANY_MESSAGES, "too many messages")),
             Self::Slow => Some((CLOSE_SLOW, "too slow")),
             Self::Silent => Some((CLOSE_SILENT, "no answer to a ping")),
+            Self::Unknown => Some((CLOSE_UNKNOWN, "not authenticated")),
             Self::Restart => Some((CLOSE_RESTART, "restart")),
         }
     }
 }
 
 impl Session {
-    pub fn new(socket: Socket<TokioIo<Upgraded>>, encoding: Encoding, feed: Feed) -> Self {
+    pub fn new(socket: Socket<TokioIo<Upgraded>>, encoding: Encoding, feed: Feed, pass: Pass) -> Self {
         Self {
             socket,
             encoding,
             membership: feed.hub.join(),
             feed,
+            pass,
             messages: Allowance::new(MESSAGES.0, MESSAGES.1, Instant::now()),
             told_epoch: String::new(),
             watched: None,
@@ -127,7 +143,7 @@ impl Session {
     pub async fn run(mut self) {
         let end = self.serve().await;
         metrics::counter!("stockstream_feed_sockets_ended_total", "reason" => end.label()).increment(1);
-        if let End::Socket(Ended::Gone) = end {
+        if end.is_cut() {
             return;
         }
         let within = self.config().farewell_within;
@@ -227,6 +243,10 @@ impl Session {
             let text = format!("1 to {MAX_SYMBOLS} symbols, not {}", symbols.len());
             return self.refuse("bad_subscription", &text);
         }
+        if timeframe > LONGEST {
+            let text = format!("bars live are of at most {LONGEST}; /api/v1/bars has longer ones");
+            return self.refuse("bad_subscription", &text);
+        }
         let since = match (epoch, since) {
             (Some(epoch), Some(since @ 0..)) => Some((epoch, since)),
             (_, Some(..0)) => return self.refuse("bad_subscription", "since is a seq: 0 or more"),
@@ -316,6 +336,9 @@ impl Session {
 
     /// Says that the server lives, and finds out whether the client does.
     fn tick(&mut self) -> Result<(), End> {
+        if !self.pass.is_good() {
+            return Err(End::Unknown);
+        }
         if self.socket.is_written() {
             let (_, seq) = self.feed.hub.head();
             self.send(&ServerMessage::Beat { seq, server_time: Utc::now() });
@@ -354,7 +377,7 @@ async fn answer(asked: &mut Option<(Question, Ticket)>) -> Answer {
     }
 }
 
-async fn until(instant: Option<Instant>) {
+pub(super) async fn until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
@@ -386,7 +409,7 @@ mod tests {
             (r#"{"type":"sub"}"#, "missing field `symbols`"),
             (r#"{"type":"sub","symbols":"AMZN"}"#, "expected a sequence"),
             (r#"{"type":"sub","symbols":["amzn"]}"#, "\"amzn\" is not a symbol"),
-            (r#"{"type":"sub","symbols":["AMZN"],"timeframe":"2m"}"#, "unknown variant `2m`, expected one of `1m`"),
+            (r#"{"type":"sub","symbols":["AMZN"],"timeframe":"2y"}"#, "\"2y\" is not a timeframe: use 1m"),
             (r#"{"type":"sub","symbols":["AMZN"],"since":"now"}"#, "expected i64"),
             (r#"{"type":"sub","symbols":["AMZN"],"since":1e99}"#, "expected i64"),
             (r#"{"type":"sub","symbols":["AMZN"],"bars":-1}"#, "expected u32"),
@@ -415,7 +438,7 @@ mod tests {
     fn subscription() -> impl Strategy<Value = ClientMessage> {
         (
             proptest::collection::vec("[A-Z][A-Z0-9.-]{0,14}", 0..5),
-            proptest::sample::select(Timeframe::ALL.to_vec()),
+            proptest::sample::select(Timeframe::all().collect::<Vec<_>>()),
             proptest::option::of(".{0,20}"),
             proptest::option::of(any::<i64>()),
             proptest::option::of(any::<u32>()),

@@ -1,47 +1,7 @@
 //! Bars as CSV (RFC 4180), for spreadsheets.
 
-use axum::http::{HeaderMap, header};
 use market::{Bar, Symbol};
-use std::{borrow::Cow, str::FromStr};
-
-/// How bars are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Json,
-    Csv,
-}
-
-impl FromStr for Format {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "json" => Ok(Self::Json),
-            "csv" => Ok(Self::Csv),
-            _ => Err("must be json or csv"),
-        }
-    }
-}
-
-impl Format {
-    /// What `Accept` prefers; JSON when it prefers neither.
-    pub fn preferred(headers: &HeaderMap) -> Self {
-        let accepted = || headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let weight = |wanted: &[&str]| {
-            let ranges = accepted().flat_map(|value| value.split(','));
-            let weights = ranges.filter_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let kind = parts.next().filter(|kind| wanted.iter().any(|name| kind.eq_ignore_ascii_case(name)))?;
-                let q = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
-                // A named kind outweighs a wildcard of the same q.
-                Some(q.unwrap_or(1.0) + if kind.contains('*') { 0.0 } else { 0.0001 })
-            });
-            weights.fold(0.0, f32::max)
-        };
-        let csv = weight(&["text/csv", "text/*"]);
-        if csv > 0.001 && csv > weight(&["application/json", "application/*", "*/*"]) { Self::Csv } else { Self::Json }
-    }
-}
+use std::borrow::Cow;
 
 /// One line per bar, under a line of names.
 pub fn write_bars(symbol: &Symbol, bars: &[Bar]) -> Vec<u8> {
@@ -72,7 +32,6 @@ fn harmless(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     #[test]
     fn text_that_begins_like_a_formula_is_only_text() {
@@ -96,23 +55,5 @@ mod tests {
         };
         let text = String::from_utf8(write_bars(&"CL".parse().unwrap(), &[bar])).unwrap();
         assert_eq!(text, "symbol,time,open,high,low,close,volume\r\nCL,2024-01-16T14:31:00Z,-37.63,1.23,-40,0,7\r\n");
-    }
-
-    #[test]
-    fn csv_is_for_those_who_prefer_it() {
-        for (accept, expected) in [
-            ("", Format::Json),
-            ("*/*", Format::Json),
-            ("text/csv", Format::Csv),
-            ("text/csv;q=0", Format::Json),
-            ("text/csv, */*", Format::Csv),
-            ("application/json, text/csv;q=0.5", Format::Json),
-            ("application/json;q=0.5, TEXT/CSV;q=0.9", Format::Csv),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Json),
-            (";;,q=,text/csv;q=x", Format::Csv),
-        ] {
-            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-            assert_eq!(Format::preferred(&headers), expected, "{accept:?}");
-        }
     }
 }

@@ -71,7 +71,7 @@ mod tests {
     fn cursor() -> Cursor {
         Cursor {
             symbol: "BRK.B".parse().unwrap(),
-            timeframe: Timeframe::Minute5,
+            timeframe: Timeframe::MINUTE_5,
             sort: Sort::Descending,
             after: "2024-01-16T14:30:00Z".parse().unwrap(),
         }

@@ -1,5 +1,6 @@
 //! The API's description of itself, generated from the handlers.
 
+use super::dialect::Dialect;
 use axum::{
     http::header,
     response::{IntoResponse, Response},
@@ -9,7 +10,7 @@ use utoipa::{
     Modify, OpenApi,
     openapi::{
         self, ContentBuilder, Ref, RefOr, ResponseBuilder,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -19,23 +20,30 @@ use utoipa::{
         title = "Stockstream",
         description = "Stock bars as they are committed in a source database. Prices are JSON numbers in the quote \
                        currency; instants are RFC 3339 in UTC. A parameter without a value counts as not given. Every \
-                       refusal is `application/problem+json` with `code` and `message`.",
+                       refusal is `application/problem+json` with `code` and `message`; under `/v2` and `/udf` it has \
+                       the body that Alpaca's and TradingView's clients know. Where the server asks for keys, \
+                       questions need the scope `read`, streams `stream`, and orders `control` or the control token.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/")),
     tags(
         (name = "Market data", description = "Bars and what they amount to"),
+        (name = "Alpaca market data v2", description = "Bars as Alpaca's clients ask for them. `n`, `vw`, `latestTrade` and \
+                                          `latestQuote` are null: trades and quotes are not known. `feed`, `asof` and \
+                                          `adjustment` change nothing: there is one source, and bars are what it holds"),
+        (name = "TradingView UDF", description = "What TradingView's charting library asks of a datafeed"),
+        (name = "OpenBB Workspace", description = "Which widgets it can make of this API"),
         (name = "Original stock API", description = "The API that this program replaces, as its clients know it"),
         (name = "Control", description = "The pipeline, and orders for it. Orders need the control token; without one \
                                           configured they are off"),
-        (name = "Data quality", description = "What expectation suites found, run by run"),
+        (name = "Data quality", description = "What expectation suites and the built-in rules found"),
         (name = "Operations", description = "For supervisors and Prometheus"),
     ),
     modifiers(&ControlToken),
 )]
 struct Document;
 
-/// How orders say who gives them.
+/// How orders say who gives them, and questions who asks.
 struct ControlToken;
 
 impl Modify for ControlToken {
@@ -46,7 +54,38 @@ impl Modify for ControlToken {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("control_token", SecurityScheme::Http(scheme));
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A key, whole, as `stockstream key create` prints it. Needed where --api-keys is `required`",
+            ))
+            .build();
+        components.add_security_scheme("bearer_key", SecurityScheme::Http(scheme));
+        for (name, value) in alternatives() {
+            components.add_security_scheme(name, SecurityScheme::ApiKey(value));
+        }
     }
+}
+
+/// Where else a key may stand.
+fn alternatives() -> [(&'static str, ApiKey); 3] {
+    let value = ApiKeyValue::with_description;
+    [
+        ("query_key", ApiKey::Query(value("apikey", "A key, whole, for who can send no headers"))),
+        ("alpaca_key_id", ApiKey::Header(value("APCA-API-KEY-ID", "The id of a key, as Alpaca's clients send it"))),
+        ("alpaca_secret_key", ApiKey::Header(value("APCA-API-SECRET-KEY", "Its secret"))),
+    ]
+}
+
+/// No key, or one in any of its places.
+fn any_key() -> Vec<SecurityRequirement> {
+    const NO_SCOPES: [&str; 0] = [];
+    vec![
+        SecurityRequirement::default(),
+        SecurityRequirement::new("bearer_key", NO_SCOPES),
+        SecurityRequirement::new("query_key", NO_SCOPES),
+        SecurityRequirement::new("alpaca_key_id", NO_SCOPES).add("alpaca_secret_key", NO_SCOPES),
+    ]
 }
 
 /// What does not come from the handlers.
@@ -56,17 +95,31 @@ pub(super) fn outline() -> utoipa::openapi::OpenApi {
 
 /// What every limited operation may answer besides what its handler says.
 pub(super) fn add_limits(document: &mut utoipa::openapi::OpenApi, body_limit: usize) {
-    let problem = |description: String| -> RefOr<openapi::Response> {
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = ResponseBuilder::new().description(description);
-        response.content("application/problem+json", content).build().into()
-    };
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
+        let (schema, kind) = match Dialect::of(path) {
+            Dialect::Native => ("Problem", "application/problem+json"),
+            Dialect::Alpaca => ("AlpacaError", "application/json"),
+            Dialect::Udf => ("UdfError", "application/json"),
+        };
+        let problem = |description: String| -> RefOr<openapi::Response> {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+            ResponseBuilder::new().description(description).content(kind, content).build().into()
+        };
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            operation.security.get_or_insert_with(any_key);
             let responses = &mut operation.responses.responses;
+            responses.entry("401".to_owned()).or_insert_with(|| {
+                problem(
+                    "The key is wrong, or one is needed and there is none; `WWW-Authenticate` says which".to_owned(),
+                )
+            });
+            responses.entry("403".to_owned()).or_insert_with(|| {
+                problem("The key has not got the scope that this needs (`insufficient_scope`)".to_owned())
+            });
             responses.entry("429".to_owned()).or_insert_with(|| {
                 problem(
-                    "Too many requests from this address; `Retry-After` and `RateLimit` say when to go on".to_owned(),
+                    "Too many requests of this key, or from this address; `Retry-After` and `RateLimit` say when to go on"
+                        .to_owned(),
                 )
             });
             if operation.request_body.is_some() {

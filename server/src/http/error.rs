@@ -2,7 +2,7 @@
 //!
 //! The policy: what the client can mend (4xx) is said exactly, every wrong parameter at once. What it cannot (5xx) is
 //! said in general words with an `instance` that also stands in the log, where the cause is; causes never leave the
-//! server.
+//! server. A refusal travels with its answer, so that a [dialect](super::dialect) can say it in other words.
 
 use crate::store::{ReadError, RecordId};
 use axum::{
@@ -107,6 +107,15 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no_bars", "No bars", detail)
     }
 
+    /// 404: the symbol is known, and nothing of the bar that starts at this instant.
+    pub fn no_bar(symbol: &Symbol, time: chrono::DateTime<chrono::Utc>) -> Self {
+        let detail = format!(
+            "Nothing is known of a bar of {symbol} at {}; /api/v1/bars lists what there is.",
+            time.format("%FT%TZ")
+        );
+        Self::new(StatusCode::NOT_FOUND, "no_bars", "No bars", detail)
+    }
+
     /// 404: no such record was refused.
     pub fn not_quarantined(id: &RecordId) -> Self {
         let topic: String = id.topic.chars().take(249).collect();
@@ -121,13 +130,42 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown_run", "Unknown run", detail)
     }
 
+    /// 406: the answer cannot be written exactly in the format that was asked for.
+    pub(super) fn not_acceptable(why: &str) -> Self {
+        let detail = format!("In this page {why}; ask for JSON or CSV.");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_representable", "Not representable", detail)
+    }
+
+    /// 500: the answer is there and could not be written.
+    pub(super) fn unwritable(cause: &(dyn std::error::Error + 'static)) -> Self {
+        let problem = Self::internal();
+        tracing::error!(
+            instance = problem.instance.map(tracing::field::display),
+            cause,
+            "an answer could not be written"
+        );
+        problem
+    }
+
+    /// 410: the window has been corrected since the client got this version of it.
+    pub fn corrected() -> Self {
+        let detail = "The source has corrected this window since; ask again without version.";
+        Self::new(StatusCode::GONE, "corrected", "Corrected since", detail)
+    }
+
+    /// 410: what changed cannot be told any more.
+    pub fn gone(why: &str) -> Self {
+        let detail = format!("{why} Read the bars, and go on without epoch and since.");
+        Self::new(StatusCode::GONE, "gone", "History gone", detail)
+    }
+
     /// A request that does not become a socket.
     pub(super) fn no_socket(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
         Self::new(status, code, title, detail)
     }
 
     /// 503, with `Retry-After`.
-    fn unavailable() -> Self {
+    pub(super) fn unavailable() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
@@ -143,10 +181,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "Too slow", detail).logged()
     }
 
+    /// 401: nobody says who asks, or somebody says what is not so.
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail)
+    }
+
     /// 429, with `Retry-After`.
-    pub fn too_many_requests(per_second: u32, retry_after: u32) -> Self {
-        let detail =
-            format!("More than {per_second} requests per second come from your address; go on in {retry_after} s.");
+    pub fn too_many_requests(per_second: u32, whose: &str, retry_after: u32) -> Self {
+        let detail = format!("More than {per_second} requests per second come {whose}; go on in {retry_after} s.");
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests", detail);
         Self { retry_after: Some(retry_after), ..problem }
     }
@@ -223,14 +265,22 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stockstream\""));
+        match (self.status, self.code) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stockstream\""));
+            }
+            (_, "insufficient_scope") => {
+                let challenge = "Bearer realm=\"stockstream\", error=\"insufficient_scope\"";
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            _ => {}
         }
+        response.extensions_mut().insert(self);
         response
     }
 }
 
-/// 404 under `/api`.
+/// 404 under `/api` and `/udf`.
 pub async fn not_found(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(120).collect();
     let detail = format!("There is nothing at {path}; /api/openapi.json lists what there is.");

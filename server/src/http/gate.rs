@@ -1,11 +1,17 @@
-//! Who may change something. Closed without a configured token; whoever sends it may do everything.
+//! Who may change something. Closed without a configured token, and without a key that has the scope `control`; whoever
+//! sends the token may do everything.
 //!
 //! There are no cookies, so that no page can make a browser act for its user; a request that says it comes from a page
 //! of another origin is refused all the same. Every attempt, also a refused one, leaves a row in the audit trail: the row
 //! of an order is written before the order is carried out, and without it nothing is.
 
-use super::{AppState, Problem};
+use super::{
+    AppState, Problem,
+    admit::{self, Identity},
+    credential::bearer,
+};
 use crate::{
+    access::{Key, Keys, Scope},
     config::ControlToken,
     store::{AuditEntry, AuditOutcome},
 };
@@ -39,26 +45,36 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     /// Of the token; `None`: closed.
     digest: Option<SecretBox<[u8; 32]>>,
+    keys: Option<Keys>,
     recorded: DefaultDirectRateLimiter,
     /// Refused attempts since the last one that was recorded.
     unrecorded: AtomicU64,
 }
 
 impl Gate {
-    pub fn new(token: Option<&ControlToken>) -> Self {
+    pub fn new(token: Option<&ControlToken>, keys: Option<Keys>) -> Self {
         let digest = token.map(|token| SecretBox::new(Box::new(digest(token.0.expose_secret()))));
         let recorded = RateLimiter::direct(Quota::per_minute(RECORDED.1).allow_burst(RECORDED.0));
-        Self(Arc::new(Inner { digest, recorded, unrecorded: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { digest, keys, recorded, unrecorded: AtomicU64::new(0) }))
     }
 
-    /// Whether there is a token at all.
+    /// Whether there is anything at all that opens it.
     pub fn is_open(&self) -> bool {
-        self.0.digest.is_some()
+        self.0.digest.is_some() || self.0.keys.as_ref().is_some_and(|keys| keys.any_may(Scope::Control))
+    }
+
+    /// Whether this is the control token. Digests are compared, which all have the same length, so that the time tells
+    /// neither content nor length.
+    pub(super) fn is_token(&self, text: &SecretString) -> bool {
+        let expected = self.0.digest.as_ref();
+        expected.is_some_and(|expected| digest(text.expose_secret()).ct_eq(expected.expose_secret()).into())
     }
 
     /// Why the attempt is not let in, if it is not.
     fn refusal(&self, attempt: &Attempt) -> Option<Problem> {
-        let Some(expected) = &self.0.digest else { return Some(closed()) };
+        if !self.is_open() {
+            return Some(closed());
+        }
         if !attempt.same_origin {
             return Some(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -67,12 +83,13 @@ impl Gate {
                 "Orders are not taken from pages of another origin.",
             ));
         }
+        if let Some(key) = &attempt.key {
+            return (!key.may(Scope::Control)).then(|| admit::insufficient_scope(Scope::Control));
+        }
         let Some(token) = &attempt.token else {
-            return Some(unauthorized("Send the control token: Authorization: Bearer <token>."));
+            return Some(Problem::unauthorized("Send the control token: Authorization: Bearer <token>."));
         };
-        // Of digests, which all have the same length, so that the time tells neither content nor length.
-        let right = digest(token.expose_secret()).ct_eq(expected.expose_secret());
-        (!bool::from(right)).then(|| unauthorized("This is not the control token of this server."))
+        (!self.is_token(token)).then(|| Problem::unauthorized("This is not the control token of this server."))
     }
 }
 
@@ -89,14 +106,11 @@ fn closed() -> Problem {
     )
 }
 
-fn unauthorized(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail)
-}
-
 /// A request that asks for something which is not everybody's: who says to be asking.
 #[derive(Debug)]
 pub struct Attempt {
     token: Option<SecretString>,
+    key: Option<Arc<Key>>,
     same_origin: bool,
     peer: Option<IpAddr>,
 }
@@ -106,15 +120,9 @@ impl<S: Sync> FromRequestParts<S> for Attempt {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-        Ok(Self { token: bearer(&parts.headers), same_origin: is_same_origin(&parts.headers), peer })
+        let key = parts.extensions.get::<Identity>().and_then(Identity::key).cloned();
+        Ok(Self { token: bearer(&parts.headers), key, same_origin: is_same_origin(&parts.headers), peer })
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<SecretString> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
 }
 
 /// Whether the request comes from no page, or from one of this very server.
@@ -148,7 +156,12 @@ impl AppState {
     /// 403 when control is off or the origin is wrong, 401 when the token is.
     pub(super) fn admit_reader(&self, attempt: &Attempt) -> Result<Operator, Problem> {
         match self.gate.refusal(attempt) {
-            None => Ok(Operator { name: name("token", attempt.peer) }),
+            None => Ok(Operator {
+                name: match &attempt.key {
+                    Some(key) => name(&format!("key {}", key.id), attempt.peer),
+                    None => name("token", attempt.peer),
+                },
+            }),
             Some(problem) => Err(problem),
         }
     }
@@ -171,7 +184,7 @@ impl AppState {
         metrics::counter!("stockstream_control_refused_total").increment(1);
         let gate = &self.gate.0;
         // A server whose endpoints are off records nothing: there is nothing to guess.
-        if gate.digest.is_some() {
+        if self.gate.is_open() {
             if gate.recorded.check().is_ok() {
                 tracing::warn!(
                     action,
@@ -228,13 +241,14 @@ mod tests {
 
     fn status(gate: &Gate, lines: &[(&'static str, &str)]) -> Option<u16> {
         let headers = headers(lines);
-        let attempt = Attempt { token: bearer(&headers), same_origin: is_same_origin(&headers), peer: None };
+        let same_origin = is_same_origin(&headers);
+        let attempt = Attempt { token: bearer(&headers), key: None, same_origin, peer: None };
         gate.refusal(&attempt).map(|problem| problem.status().as_u16())
     }
 
     #[test]
     fn only_the_whole_token_opens_the_gate() {
-        let gate = Gate::new(Some(&TOKEN.parse().unwrap()));
+        let gate = Gate::new(Some(&TOKEN.parse().unwrap()), None);
         let with = |value: &str| status(&gate, &[("authorization", value)]);
         assert_eq!(with(&format!("Bearer {TOKEN}")), None);
         assert_eq!(with(&format!("bearer  {TOKEN}")), None);
@@ -253,13 +267,13 @@ mod tests {
         assert_eq!(status(&gate, &[]), Some(401));
         let right = format!("Bearer {TOKEN}");
         assert_eq!(status(&gate, &[("authorization", &right), ("authorization", &right)]), Some(401));
-        assert_eq!(status(&Gate::new(None), &[("authorization", &right)]), Some(403));
+        assert_eq!(status(&Gate::new(None, None), &[("authorization", &right)]), Some(403));
         assert!(!format!("{gate:?}").contains(TOKEN));
     }
 
     #[test]
     fn pages_of_other_origins_are_refused_even_with_the_token() {
-        let gate = Gate::new(Some(&TOKEN.parse().unwrap()));
+        let gate = Gate::new(Some(&TOKEN.parse().unwrap()), None);
         let right = format!("Bearer {TOKEN}");
         let with = |lines: &[(&'static str, &str)]| {
             let mut all = vec![("authorization", right.as_str()), ("host", "stocks.example:8080")];

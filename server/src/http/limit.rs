@@ -1,35 +1,16 @@
-//! How much one caller, and all together, may ask for: connections, requests per second, time.
+//! How much one caller, and all together, may ask for: connections and time; what is allowed of requests is counted in `rate`.
 //!
 //! Callers are told apart by address; an IPv6 caller by the first 64 bits, because it owns all the rest. A caller on
 //! this machine is the operator or the operator's own reverse proxy, which stands for many: it is exempt unless
 //! [`Limits::limit_loopback`] says otherwise, and the limits per caller are then the proxy's to set.
 
-use super::Problem;
-use axum::{
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderName, HeaderValue, Response},
-    middleware::Next,
-    response::IntoResponse,
-};
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-    middleware::StateInformationMiddleware,
-    state::keyed::HashMapStateStore,
-};
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio_util::sync::CancellationToken;
-
-/// Requests that may come at once, in seconds' worth of the rate.
-const BURST_SECONDS: u32 = 10;
-/// Between two looks for callers who have been quiet so long that nothing needs to be remembered of them.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// What is allowed.
 #[derive(Clone, Debug)]
@@ -161,94 +142,6 @@ impl Drop for Place {
                 inside.by_caller.remove(&caller);
             }
         }
-    }
-}
-
-/// How many requests per second each address may make. Cheap to clone.
-#[derive(Clone)]
-pub struct RequestRate(Arc<Rates>);
-
-struct Rates {
-    limiter: RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock, StateInformationMiddleware>,
-    clock: DefaultClock,
-    per_second: NonZeroU32,
-    limit_loopback: bool,
-    policy: HeaderValue,
-}
-
-impl RequestRate {
-    /// `None` when any number of requests is allowed.
-    pub fn new(limits: &Limits) -> Option<Self> {
-        let per_second = limits.requests_per_second?;
-        let burst = per_second.saturating_mul(NonZeroU32::new(BURST_SECONDS)?);
-        let policy = HeaderValue::try_from(format!("\"address\";q={burst};w={BURST_SECONDS}")).ok()?;
-        let limiter = RateLimiter::hashmap(Quota::per_second(per_second).allow_burst(burst))
-            .with_middleware::<StateInformationMiddleware>();
-        let limit_loopback = limits.limit_loopback;
-        Some(Self(Arc::new(Rates { limiter, clock: DefaultClock::default(), per_second, limit_loopback, policy })))
-    }
-
-    /// Forgets callers who have been quiet; runs until `shutdown`.
-    pub async fn forget(self, shutdown: CancellationToken) {
-        let mut tick = tokio::time::interval(FORGET_EVERY);
-        while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
-            self.0.limiter.retain_recent();
-            self.0.limiter.shrink_to_fit();
-        }
-    }
-}
-
-/// Refuses with 429 what comes too fast, and tells everybody what is left (draft-ietf-httpapi-ratelimit-headers-10).
-pub(super) async fn limit_rate(
-    State(rate): State<Option<RequestRate>>,
-    request: Request,
-    next: Next,
-) -> axum::response::Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let (Some(RequestRate(rates)), Some(peer)) = (rate, peer) else {
-        return next.run(request).await;
-    };
-    let Some(caller) = caller(peer, rates.limit_loopback) else {
-        return next.run(request).await;
-    };
-    match rates.limiter.check_key(&caller) {
-        Ok(state) => {
-            let left = state.remaining_burst_capacity();
-            let used = state.quota().burst_size().get().saturating_sub(left);
-            let mut response = next.run(request).await;
-            rates.tell(&mut response, left, u64::from(used.div_ceil(rates.per_second.get())));
-            response
-        }
-        Err(early) => {
-            metrics::counter!("stockstream_http_rate_limited_total").increment(1);
-            let wait = early.wait_time_from(rates.clock.now()).as_secs_f64().ceil().max(1.0) as u32;
-            let mut response = Problem::too_many_requests(rates.per_second.get(), wait).into_response();
-            rates.tell(&mut response, 0, u64::from(wait));
-            response
-        }
-    }
-}
-
-impl Rates {
-    /// `left` requests may come at once, and all that are ever allowed after `seconds` of silence.
-    fn tell<B>(&self, response: &mut Response<B>, left: u32, seconds: u64) {
-        let headers = response.headers_mut();
-        headers.insert(HeaderName::from_static("ratelimit-policy"), self.policy.clone());
-        if let Ok(value) = HeaderValue::try_from(format!("\"address\";r={left};t={seconds}")) {
-            headers.insert(HeaderName::from_static("ratelimit"), value);
-        }
-    }
-}
-
-/// Answers 503 when a handler has not begun to answer in time. An open WebSocket is an answer that has begun.
-pub(super) async fn limit_time(
-    State(limit): State<Duration>,
-    request: Request,
-    next: Next,
-) -> axum::response::Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_elapsed) => Problem::too_slow().into_response(),
     }
 }
 

@@ -2,23 +2,29 @@
 
 use super::{
     Catalogue, Problem,
-    csv::{self, Format},
+    caching::{self, Version},
+    columns::{self, WriteError},
+    csv,
     cursor::Cursor,
     error::ProblemBody,
+    format::Format,
+    json,
     params::{Instant, Limit, Params, Query, Request},
     schema,
 };
-use crate::store::{BarsQuery, Store};
+use crate::store::{BarsQuery, RecentWindow, Store};
 use axum::{
     Json,
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use market::{
-    Bar, Stats, Symbol, Timeframe,
-    wire::{BarsPage, LatestBar, SymbolInfo},
+    Stats, Symbol, Timeframe,
+    wire::{LatestBar, SymbolInfo},
 };
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
@@ -59,7 +65,7 @@ impl FromStr for Sort {
 }
 
 /// Several symbols, separated by commas.
-struct SymbolList(Vec<Symbol>);
+pub(super) struct SymbolList(pub Vec<Symbol>);
 
 impl FromStr for SymbolList {
     type Err = String;
@@ -104,8 +110,9 @@ pub struct BarsRequest {
     /// Ticker.
     #[param(value_type = String, example = "AMZN", pattern = "^[A-Z][A-Z0-9.-]{0,14}$")]
     symbol: Symbol,
-    /// Length of a bar. Longer bars are made of one-minute bars: hours and their parts start at multiples of their
-    /// length in UTC, days at midnight in New York.
+    /// Length of a bar: `1m` to `59m`, `1h` to `23h`, `1d`, `1w`, or `1mo`, `2mo`, `3mo`, `4mo`, `6mo`, `12mo`. Longer bars
+    /// are made of one-minute bars: minutes and hours start at multiples of their length in UTC; days, weeks (on Monday)
+    /// and months at midnight in New York.
     #[param(value_type = schema::Timeframe, inline, required = false)]
     timeframe: Timeframe,
     /// Bars that start at this instant (RFC 3339) or later; a day, `2024-01-16`, is its midnight in New York.
@@ -123,10 +130,15 @@ pub struct BarsRequest {
     /// `next_cursor` of the page before; everything else must stay as it was.
     #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9_-]*$")]
     cursor: Option<Cursor>,
-    /// `csv`: comma-separated values, one line per bar; where the next page is, is in the header `Link`. When not
-    /// given, the header `Accept` decides.
+    /// `csv`: comma-separated values, one line per bar; `arrow`: an Arrow IPC stream, `parquet`: a Parquet file, both with
+    /// prices as `decimal128(38, 18)`. Where the next page of these is, is in the header `Link`. When not given, the header
+    /// `Accept` decides.
     #[param(value_type = schema::Format, inline, required = false)]
     format: Option<Format>,
+    /// What stands in the `ETag` of a closed window, without `W/` and quotes: the answer is that state of the window, and may
+    /// be kept for ever; 410 when the source has corrected it since.
+    #[param(value_type = String, required = false, pattern = "^([0-9a-f]{16})?$")]
+    version: Option<Version>,
 }
 
 impl Request for BarsRequest {
@@ -138,26 +150,40 @@ impl Request for BarsRequest {
         let sort = params.optional("sort").unwrap_or(Sort::Ascending);
         let cursor: Option<Cursor> = params.optional("cursor");
         let format = params.optional("format");
+        let version = params.optional("version");
+        if version.is_some() && !caching::is_closed(timeframe, end, Utc::now()) {
+            params.report("version", "is of a closed window: one whose end is given, and whose last bar is over");
+        }
         let symbol = symbol?;
         if let Some(cursor) = &cursor
             && (&cursor.symbol, cursor.timeframe, cursor.sort) != (&symbol, timeframe, sort)
         {
             params.report("cursor", "belongs to another symbol, timeframe or sort");
         }
-        Some(Self { symbol, timeframe, start, end, limit, sort, cursor, format })
+        Some(Self { symbol, timeframe, start, end, limit, sort, cursor, format, version })
     }
 }
 
 /// Bars of one symbol, page by page. While bars arrive, pages that go forward find the new ones at their end, and
-/// pages that go backward do not move.
+/// pages that go backward do not move. A closed window, whose `end` is given and whose last bar is over, has an `ETag` and
+/// may be kept, but must be asked for again: a source can correct any row. With its `version` it may be kept for ever.
 #[utoipa::path(get, path = "/api/v1/bars", tag = TAG, operation_id = "list_bars", params(BarsRequest), responses(
     (
         status = 200, description = "A page of bars; an empty one when the window has none",
-        content((schema::BarsPage = "application/json"), (String = "text/csv")),
-        headers(("link" = String, description = "Of CSV: where the next page is (`rel=\"next\"`); absent on the last")),
+        content(
+            (schema::BarsPage = "application/json"), (String = "text/csv"),
+            (schema::Binary = "application/vnd.apache.arrow.stream"), (schema::Binary = "application/vnd.apache.parquet"),
+        ),
+        headers(
+            ("link" = String, description = "Of all but JSON: where the next page is (`rel=\"next\"`); absent on the last"),
+            ("etag" = String, description = "Of a closed window: its version"),
+        ),
     ),
+    (status = 304, description = "A closed window that is what `If-None-Match` names"),
     (status = 400, description = "Parameters are wrong; all of them are named", body = ProblemBody, content_type = "application/problem+json"),
     (status = 404, description = "Unknown symbol", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 406, description = "A price has more digits than Arrow or Parquet hold exactly; JSON and CSV are possible", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 410, description = "The window has another version now (`corrected`)", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, description = "The database does not answer", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn list_bars(
@@ -166,7 +192,22 @@ pub async fn list_bars(
     headers: HeaderMap,
     Query(request): Query<BarsRequest>,
 ) -> Result<Response, Problem> {
-    let BarsRequest { symbol, timeframe, start, end, limit, sort, cursor, format } = request;
+    let BarsRequest { symbol, timeframe, start, end, limit, sort, cursor, format, version } = request;
+    let format = format.unwrap_or_else(|| Format::preferred(&headers));
+    let is_newest =
+        sort == Sort::Descending && timeframe == Timeframe::MINUTE_1 && limit as usize == RecentWindow::BARS;
+    if format == Format::Json
+        && is_newest
+        && start.is_none()
+        && end.is_none()
+        && cursor.is_none()
+        && let Some(window) = store.window(&symbol).await?
+    {
+        let mut response = Body::from(window.encoded(|window| newest_page(&symbol, window))).into_response();
+        describe(response.headers_mut(), Format::Json, None);
+        return Ok(response);
+    }
+    let is_closed = caching::is_closed(timeframe, end, Utc::now());
     let query = BarsQuery {
         symbol,
         timeframe,
@@ -187,23 +228,51 @@ pub async fn list_bars(
         .last()
         .filter(|_| more)
         .map(|bar| Cursor { symbol: query.symbol.clone(), timeframe, sort, after: bar.time }.to_string());
-    let mut response = match format.unwrap_or_else(|| Format::preferred(&headers)) {
-        Format::Json => Json(BarsPage { bars, next_cursor }).into_response(),
-        Format::Csv => csv_page(&query.symbol, &bars, next_cursor.map(|cursor| next_page(&uri, &cursor))),
+    let link = next_cursor.as_deref().filter(|_| format != Format::Json).map(|cursor| next_page(&uri, cursor));
+    let body = match format {
+        Format::Json => json::bars_page(&bars, next_cursor.as_deref()),
+        Format::Csv => csv::write_bars(&query.symbol, &bars),
+        Format::Arrow => columns::write_stream(&query.symbol, &bars)?,
+        Format::Parquet => columns::write_parquet(&query.symbol, &bars)?,
     };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    let mut response =
+        if is_closed { caching::answer_closed(&headers, version, body)? } else { Body::from(body).into_response() };
+    describe(response.headers_mut(), format, link);
     Ok(response)
 }
 
-fn csv_page(symbol: &Symbol, bars: &[Bar], next: Option<String>) -> Response {
-    let mut response = csv::write_bars(symbol, bars).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"bars.csv\""));
+/// The page that most charts begin with, made once for each change of it.
+fn newest_page(symbol: &Symbol, window: &RecentWindow) -> Bytes {
+    let bars = window.newest(RecentWindow::BARS);
+    let has_more = window.newest(RecentWindow::BARS + 1).len() > bars.len();
+    let (timeframe, sort) = (Timeframe::MINUTE_1, Sort::Descending);
+    let next_cursor = bars
+        .last()
+        .filter(|_| has_more)
+        .map(|bar| Cursor { symbol: symbol.clone(), timeframe, sort, after: bar.time }.to_string());
+    json::bars_page(bars, next_cursor.as_deref()).into()
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TooManyDigits => Self::not_acceptable(&error.to_string()),
+            WriteError::Arrow(_) | WriteError::Parquet(_) => Self::unwritable(&error),
+        }
+    }
+}
+
+/// Says what the body is, and where the next page is if the body does not.
+fn describe(headers: &mut HeaderMap, format: Format, next: Option<String>) {
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    if let Some(name) = format.file_name() {
+        let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
+        headers.insert(header::CONTENT_DISPOSITION, disposition.expect("names of files are ASCII"));
+    }
     if let Some(link) = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()) {
         headers.insert(header::LINK, link);
     }
-    response
 }
 
 /// The same question with another cursor.
@@ -302,7 +371,7 @@ pub async fn find_stats(
     }
 }
 
-async fn refuse_unknown(store: &Store, symbols: &[Symbol]) -> Result<(), Problem> {
+pub(super) async fn refuse_unknown(store: &Store, symbols: &[Symbol]) -> Result<(), Problem> {
     let unknown = store.unknown(symbols).await?;
     if unknown.is_empty() { Ok(()) } else { Err(Problem::unknown_symbol(&unknown)) }
 }

@@ -4,37 +4,62 @@
 //! sockets. [`router`] is what is answered, [`serve`] the connections it is answered on; opening the port belongs to the
 //! caller.
 
+mod admit;
+mod alpaca;
+mod audit;
+mod bound;
+mod caching;
 mod catalogue;
+mod changes;
+mod checkpoints;
+mod columns;
 mod control;
+mod cors;
+mod credential;
 mod csv;
 mod cursor;
 mod data_docs;
+mod dialect;
+mod dismiss;
 mod document;
 mod error;
+mod findings;
+mod format;
+mod freshness;
 mod gate;
 mod health;
+mod json;
 mod limit;
 mod market_data;
 mod observe;
+mod openbb;
+mod order;
 mod original;
 mod pages;
 mod params;
 mod patience;
+mod pipeline_view;
+mod provenance;
+pub mod provenance_schema;
 mod quarantine;
 mod quarantine_pages;
+mod rate;
 mod redrive;
 pub mod schema;
 mod serve;
 mod state;
 mod stream;
+mod udf;
 mod validations;
+mod watchlist;
 
 pub use catalogue::Catalogue;
 pub use error::{Problem, Violation};
 pub use gate::Gate;
-pub use limit::{Limits, RequestRate};
+pub use limit::Limits;
 pub use original::Replays;
 pub use pages::{PageBackend, data_docs_pages};
+pub use rate::RequestRate;
 pub use serve::serve;
 pub use state::AppState;
 
@@ -42,15 +67,15 @@ use axum::{
     Router, middleware,
     routing::{any, get},
 };
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer, trace::TraceLayer,
+use bound::{BODY_LIMIT_BYTES, Bounds};
+use std::sync::Arc;
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{DefaultPredicate, NotForContentType, Predicate},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The largest request body that is read.
-const BODY_LIMIT_BYTES: usize = 64 * 1024;
-
-/// What programs call, as often as [`RequestRate`] allows.
+/// What programs call: who may, and as often as [`RequestRate`] allows.
 fn limited() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(document::outline())
         // Programs that want market data
@@ -58,7 +83,30 @@ fn limited() -> OpenApiRouter<AppState> {
         .routes(routes!(market_data::list_bars))
         .routes(routes!(market_data::list_latest))
         .routes(routes!(market_data::find_stats))
+        .routes(routes!(watchlist::list_watched))
+        .routes(routes!(changes::list_snapshots))
+        .routes(routes!(changes::list_changes))
+        .routes(routes!(provenance::find_provenance))
         .routes(routes!(stream::open_stream))
+        // Clients of Alpaca
+        .routes(routes!(alpaca::bars::list_alpaca_bars))
+        .routes(routes!(alpaca::bars::list_alpaca_bars_of))
+        .routes(routes!(alpaca::bars::list_alpaca_latest))
+        .routes(routes!(alpaca::bars::list_alpaca_latest_of))
+        .routes(routes!(alpaca::snapshots::list_alpaca_snapshots))
+        .routes(routes!(alpaca::snapshots::find_alpaca_snapshot))
+        .routes(routes!(stream::open_alpaca_stream))
+        // Charts of TradingView
+        .routes(routes!(udf::symbols::find_udf_config))
+        .routes(routes!(udf::symbols::find_udf_time))
+        .routes(routes!(udf::symbols::find_udf_symbol))
+        .routes(routes!(udf::symbols::search_udf))
+        .routes(routes!(udf::history::find_udf_history))
+        .routes(routes!(udf::marks::find_udf_marks))
+        .routes(routes!(udf::marks::find_udf_timescale_marks))
+        .routes(routes!(udf::quotes::find_udf_quotes))
+        .routes(routes!(openbb::list_openbb_widgets))
+        .routes(routes!(openbb::list_openbb_apps))
         // Clients of the original stock API
         .routes(routes!(original::next_amzn))
         .routes(routes!(original::next_aapl))
@@ -66,15 +114,21 @@ fn limited() -> OpenApiRouter<AppState> {
         // Operators
         .routes(routes!(control::find_pipeline))
         .routes(routes!(control::order_pipeline))
-        .routes(routes!(control::list_audit))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(freshness::find_freshness))
         // People who look after the data
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::find_quarantine))
         .routes(routes!(redrive::redrive_quarantine))
-        .routes(routes!(validations::list_validations))
+        .routes(routes!(dismiss::dismiss_quarantined))
+        .routes(routes!(validations::list_validations, checkpoints::run_validation))
         .routes(routes!(validations::list_validated_suites))
         .routes(routes!(validations::find_validation))
         .routes(routes!(validations::list_validation_trends))
+        .routes(routes!(checkpoints::list_checkpoints))
+        .routes(routes!(checkpoints::find_checkpoint))
+        .routes(routes!(findings::list_findings))
+        .routes(routes!(findings::list_rules))
 }
 
 /// What supervisors and Prometheus call, as often as they like: a busy server must not look like a dead one.
@@ -95,29 +149,41 @@ pub fn router(state: AppState) -> Router {
         .route("/api", any(error::not_found))
         .route("/api/", any(error::not_found))
         .route("/api/{*path}", any(error::not_found))
-        .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(middleware::from_fn(observe::never_store));
+        .route("/udf", any(error::not_found))
+        .route("/udf/", any(error::not_found))
+        .route("/udf/{*path}", any(error::not_found))
+        .route("/v2/stocks/{symbol}", any(alpaca::not_found))
+        .route("/v2/stocks/{symbol}/{kind}", any(alpaca::not_found))
+        .route("/v2/stocks/{symbol}/{kind}/{which}", any(alpaca::not_found))
+        .method_not_allowed_fallback(error::method_not_allowed);
 
     // People with a browser
     let pages = pages::routes(&state).method_not_allowed_fallback(error::method_not_allowed);
 
-    let limit_rate = middleware::from_fn_with_state(state.rate.clone(), limit::limit_rate);
+    let keys = state.feed.door.keys().clone();
+    let entrance = admit::Entrance { rate: state.rate.clone(), keys, gate: state.gate.clone() };
+    let bound = |routes: Router<AppState>, entrance, cache_control| {
+        let bounds = Bounds { entrance, answer: state.limits.answer, cache_control };
+        routes.layer(middleware::from_fn_with_state(Arc::new(bounds), bound::bound))
+    };
+    // Live data is old the moment it is stored.
+    let data = bound(data, Some(entrance.clone()), "no-store");
+    // Around all that can refuse, so that a page of another origin can read why.
+    let data = match cors::layer(&state.feed.door.config().allowed_origins) {
+        Some(cors) => data.layer(cors),
+        None => data,
+    };
     let (operations, _) = unlimited().split_for_parts();
-    let operations = operations
-        .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(middleware::from_fn(observe::never_store));
+    let operations = operations.method_not_allowed_fallback(error::method_not_allowed);
 
-    data.merge(pages)
-        .layer(limit_rate)
-        .merge(operations)
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT_BYTES))
-        .layer(middleware::from_fn_with_state(BODY_LIMIT_BYTES, observe::explain))
-        .layer(middleware::from_fn_with_state(state.limits.answer, limit::limit_time))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(observe::secure))
-        .layer(middleware::from_fn(observe::measure))
-        .layer(TraceLayer::new_for_http().on_failure(()))
+    // Pages and files are asked for again each time; an unchanged file answers 304.
+    data.merge(bound(pages, Some(entrance), "no-cache"))
+        .merge(bound(operations, None, "no-store"))
+        // A Parquet file is compressed in itself.
+        .layer(CompressionLayer::new().compress_when(
+            DefaultPredicate::new().and(NotForContentType::const_new(format::Format::Parquet.media_type())),
+        ))
+        .layer(middleware::from_fn_with_state(observe::Counts::default(), observe::observe))
         .with_state(state)
 }
 

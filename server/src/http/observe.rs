@@ -1,13 +1,19 @@
 //! What happens to every request and response, whatever it is about: counting, and headers.
 
-use super::Problem;
+use super::{Problem, bound::BODY_LIMIT_BYTES, credential};
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::time::Instant;
+use metrics::{Counter, Histogram};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+use tracing::Instrument;
 
 /// What every answer carries, where its handler has not set its own. HSTS is for whoever ends TLS before this server.
 const SECURITY: [(HeaderName, &str); 6] = [
@@ -29,11 +35,55 @@ const SECURITY: [(HeaderName, &str); 6] = [
 /// The longest reason that a layer or an extractor gives, in bytes.
 const LONGEST_REASON: usize = 4 * 1024;
 
-/// Counts and times requests by route, which is the pattern and not the path: a scanner must not make a metric per
-/// guess.
-pub async fn measure(request: Request, next: Next) -> Response {
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+/// Requests answered and how long that took, by route, which is the pattern and not the path: a scanner must not make a
+/// metric per guess. Remembers where each is counted, because looking that up by its labels costs as much as a small answer.
+#[derive(Clone, Default)]
+pub struct Counts(Arc<RwLock<HashMap<String, OfRoute>>>);
+
+struct OfRoute {
+    seconds: Histogram,
+    answered: Vec<(&'static str, StatusCode, Counter)>,
+}
+
+impl Counts {
+    fn count(&self, method: &'static str, route: &str, status: StatusCode, took: Duration) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if known.get(route).is_some_and(|of| of.count(method, status, took)) {
+            return;
+        }
+        drop(known);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let of = known.entry(route.to_owned()).or_insert_with(|| OfRoute {
+            seconds: metrics::histogram!("stockstream_http_request_seconds", "route" => route.to_owned()),
+            answered: Vec::new(),
+        });
+        if !of.count(method, status, took) {
+            let labels =
+                [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+            let counter = metrics::counter!("stockstream_http_requests_total", &labels);
+            of.answered.push((method, status, counter));
+            of.count(method, status, took);
+        }
+    }
+}
+
+impl OfRoute {
+    /// False when none like it was answered before.
+    fn count(&self, method: &'static str, status: StatusCode, took: Duration) -> bool {
+        let Some((.., counter)) = self.answered.iter().find(|(of, with, _)| (*of, *with) == (method, status)) else {
+            return false;
+        };
+        counter.increment(1);
+        self.seconds.record(took);
+        true
+    }
+}
+
+/// What happens to every request: a key leaves its address before anything is logged, it is timed and counted, and its
+/// answer gets security headers where the handler has not set its own.
+pub async fn observe(State(counts): State<Counts>, request: Request, next: Next) -> Response {
+    let request = credential::take(request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let method = match *request.method() {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -42,52 +92,48 @@ pub async fn measure(request: Request, next: Next) -> Response {
         _ => "other",
     };
     let started = Instant::now();
-    let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    metrics::counter!("stockstream_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
-        .increment(1);
-    metrics::histogram!("stockstream_http_request_seconds", "route" => route).record(started.elapsed());
-    response
-}
-
-/// Security headers, where the handler has not set its own.
-pub async fn secure(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let mut response = if tracing::enabled!(tracing::Level::DEBUG) {
+        traced(request, next, started).await
+    } else {
+        next.run(request).await
+    };
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    counts.count(method, route, response.status(), started.elapsed());
+    let headers = response.headers_mut();
+    headers.reserve(SECURITY.len());
     for (name, value) in SECURITY {
-        set_default(&mut response, name, value);
+        set_default(headers, name, value);
     }
     response
 }
 
+/// With a span for all that is logged on the way, and a line at its end.
+async fn traced(request: Request, next: Next, started: Instant) -> Response {
+    let span = tracing::debug_span!("request", method = %request.method(), uri = %request.uri());
+    async {
+        let response = next.run(request).await;
+        tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
 /// Says in one language what layers and extractors refuse in plain text: a body that is too large, or does not come.
-pub async fn explain(State(limit): State<usize>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+pub async fn explain(response: Response) -> Response {
     let status = response.status();
     let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
     if !status.is_client_error() || !response.headers().get(header::CONTENT_TYPE).is_some_and(plain) {
         return response;
     }
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_large(limit).into_response();
+        return Problem::too_large(BODY_LIMIT_BYTES).into_response();
     }
     let text = axum::body::to_bytes(response.into_body(), LONGEST_REASON).await.unwrap_or_default();
     Problem::bad_request(status, String::from_utf8_lossy(&text)).into_response()
 }
 
-/// Live data is old the moment it is stored.
-pub async fn never_store(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    set_default(&mut response, header::CACHE_CONTROL, "no-store");
-    response
-}
-
-/// Pages and files are asked for again each time; an unchanged file answers 304.
-pub async fn revalidate(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    set_default(&mut response, header::CACHE_CONTROL, "no-cache");
-    response
-}
-
-fn set_default(response: &mut Response, name: HeaderName, value: &'static str) {
-    response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+/// Sets a header that has no value yet.
+pub(super) fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
 }

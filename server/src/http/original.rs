@@ -203,7 +203,7 @@ async fn next_line(
     let mut after = position.lock().await;
     let query = BarsQuery {
         symbol: symbol(name),
-        timeframe: Timeframe::Minute1,
+        timeframe: Timeframe::MINUTE_1,
         start: None,
         end: None,
         limit: 1,

@@ -35,7 +35,11 @@ pub fn read<T: Request>(query: &str) -> Result<T, Problem> {
     read_uri(&uri.map_err(|_| Problem::invalid_parameter("query", "cannot be part of an address"))?)
 }
 
-fn read_uri<T: Request>(uri: &Uri) -> Result<T, Problem> {
+/// Reads a request from the query string of an address.
+///
+/// # Errors
+/// All that is wrong with it.
+pub(super) fn read_uri<T: Request>(uri: &Uri) -> Result<T, Problem> {
     let mut params = Params::parse(uri);
     let request = T::read(&mut params);
     params.finish(request)
@@ -68,16 +72,20 @@ impl Params {
     /// The text of a parameter; without a value it counts as not given.
     fn take(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
-        let (mine, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.pairs).into_iter().partition(|(n, _)| n == name);
-        self.pairs = others;
-        let mut values = mine.into_iter().map(|(_, value)| value).filter(|value| !value.is_empty());
-        let value = values.next();
-        if values.next().is_some() {
+        let (mut found, mut is_repeated) = (None, false);
+        self.pairs.retain_mut(|(pair, value)| {
+            let is_mine = *pair == name;
+            if is_mine && !value.is_empty() {
+                is_repeated |= found.is_some();
+                found = Some(std::mem::take(value));
+            }
+            !is_mine
+        });
+        if is_repeated {
             self.report(name, "is given more than once");
             return None;
         }
-        value
+        found
     }
 
     /// `None` when it was not given, and also when it was wrong; then it is reported.

@@ -8,7 +8,7 @@ use super::{
     schema,
 };
 use crate::{
-    pipeline::{Explanation, explain},
+    pipeline::{Explanation, RecordSuites, explain},
     store::{QuarantineFilter, QuarantinePlace, QuarantinedRecord, ReadError, RecordId, ResolutionState, Store},
 };
 use axum::{
@@ -43,7 +43,7 @@ pub struct QuarantinePage {
 #[schema(example = json!({
     "topic": "dbserver1.stream_db.stock", "partition": 0, "incarnation": 1, "offset": 17,
     "received_at": "2024-01-16T14:31:00Z", "timestamp": null, "stage": "decode", "codes": ["not_json"],
-    "reason": "value is not JSON: EOF while parsing an object at line 1 column 1", "rule_version": 1, "key_bytes": null,
+    "reason": "value is not JSON: EOF while parsing an object at line 1 column 1", "rule_version": 1, "suites_digest": null, "key_bytes": null,
     "value_bytes": 1, "resolution": {
         "state": "open", "outcome": null, "attempts": 0, "at": null, "by": null, "note": null, "audit_id": null
     },
@@ -59,7 +59,7 @@ pub struct QuarantinedDetail {
     pub record: QuarantinedRecord,
     /// Which rule, which value, and what to do: one for each of `codes`.
     pub explanation: Vec<Explanation>,
-    /// Whether today's decoder and rules would let it through.
+    /// Whether today's decoder, rules and suites would let it through.
     pub acceptable: bool,
     /// Pairs of name and value. A value is its text, or an object with its `base64` when it is not UTF-8; those whose names
     /// sound like a secret are `***`.
@@ -125,6 +125,18 @@ impl FromStr for Name {
     }
 }
 
+/// The code of a refusal: a name, or `suite:…`, the code of an unmet expectation.
+struct Code(String);
+
+impl FromStr for Code {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let legal = text.len() <= 200 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:,-".contains(&b));
+        if legal { Ok(Self(text.to_owned())) } else { Err("must be a code such as not_json or price_range") }
+    }
+}
+
 /// Where a page ended, and the question it answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
@@ -181,9 +193,9 @@ pub struct QuarantineListRequest {
     #[param(value_type = i32, required = false, minimum = 0)]
     partition: Option<i32>,
     /// With this reason among theirs.
-    #[param(value_type = String, required = false, pattern = "^[a-z0-9_]{0,64}$", example = "envelope")]
+    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9_.:,-]{0,200}$", example = "envelope")]
     code: Option<String>,
-    /// Refused at this stage: `decode`, `rules`, or later `store`, `redrive`.
+    /// Refused at this stage: `decode`, `rules`, `suite`, or later `store`, `redrive`.
     #[param(value_type = String, required = false, pattern = "^[a-z0-9_]{0,64}$", example = "rules")]
     stage: Option<String>,
     /// Received at this instant (RFC 3339) or later; a day is its midnight in New York.
@@ -207,7 +219,7 @@ impl Request for QuarantineListRequest {
         if partition.is_some_and(|partition| partition < 0) {
             params.report("partition", "must be a whole number from 0");
         }
-        let code = params.optional("code").map(|Name(code)| code);
+        let code = params.optional("code").map(|Code(code)| code);
         let stage = params.optional("stage").map(|Name(stage)| stage);
         let since = params.optional("since").map(|Instant(since)| since);
         let state = match params.optional("state").unwrap_or(Wanted::Open) {
@@ -299,6 +311,7 @@ impl Request for QuarantineFindRequest {
 )]
 pub async fn find_quarantine(
     State(store): State<Store>,
+    State(suites): State<RecordSuites>,
     Path((topic, partition, offset)): Path<(String, String, String)>,
     Query(request): Query<QuarantineFindRequest>,
 ) -> Result<Json<QuarantinedDetail>, Problem> {
@@ -313,7 +326,7 @@ pub async fn find_quarantine(
     };
     let id = RecordId { topic, partition, offset, incarnation: request.incarnation };
     let found = store.find_quarantined(&id).await?.ok_or_else(|| Problem::not_quarantined(&id))?;
-    let explained = explain(&found);
+    let explained = explain(&found, &suites);
     Ok(Json(QuarantinedDetail {
         explanation: explained.reasons,
         acceptable: explained.acceptable,

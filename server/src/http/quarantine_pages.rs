@@ -2,7 +2,7 @@
 
 use super::{params, quarantine, quarantine::QuarantineListRequest};
 use crate::{
-    pipeline::{codes, explain},
+    pipeline::{RecordSuites, codes, explain},
     store::{QuarantinedBytes, QuarantinedRecord, ReadError, RecordId, Store},
 };
 use app::{
@@ -13,7 +13,12 @@ use app::{
 use serde_json::Value;
 
 /// Answers the list's question, which is a query string of the API.
-pub(super) async fn list(store: &Store, query: &str, control: bool) -> Result<RefusedList, Unavailable> {
+pub(super) async fn list(
+    store: &Store,
+    suites: &RecordSuites,
+    query: &str,
+    control: bool,
+) -> Result<RefusedList, Unavailable> {
     let request: QuarantineListRequest = params::read(query)
         .map_err(|problem| Unavailable(format!("This address cannot be understood: {}.", problem.detail())))?;
     let read = async {
@@ -21,7 +26,7 @@ pub(super) async fn list(store: &Store, query: &str, control: bool) -> Result<Re
         Ok::<_, ReadError>((page, store.count_open(RefusedList::COUNTED).await?, store.topics().await?))
     };
     let (page, open, topics) = read.await.map_err(super::pages::explain)?;
-    let codes = codes().map(str::to_owned).collect();
+    let codes = codes().map(str::to_owned).chain(suites.codes().map(str::to_owned)).collect();
     let rows = page.records.into_iter().map(row).collect();
     Ok(RefusedList { rows, next_cursor: page.next_cursor, open, topics, codes, control })
 }
@@ -29,6 +34,7 @@ pub(super) async fn list(store: &Store, query: &str, control: bool) -> Result<Re
 /// Finds the record that an address names; one that names no record finds none.
 pub(super) async fn record(
     store: &Store,
+    suites: &RecordSuites,
     address: RecordAddress,
     control: bool,
 ) -> Result<Option<RefusedRecord>, Unavailable> {
@@ -40,7 +46,7 @@ pub(super) async fn record(
     };
     let id = RecordId { topic, partition, offset, incarnation };
     let found = store.find_quarantined(&id).await.map_err(super::pages::explain)?;
-    Ok(found.map(|found| shown(found, control)))
+    Ok(found.map(|found| shown(found, suites, control)))
 }
 
 fn row(record: QuarantinedRecord) -> RefusedRow {
@@ -58,13 +64,13 @@ fn row(record: QuarantinedRecord) -> RefusedRow {
     }
 }
 
-fn shown(found: QuarantinedBytes, control: bool) -> RefusedRecord {
-    let explained = explain(&found);
+fn shown(found: QuarantinedBytes, suites: &RecordSuites, control: bool) -> RefusedRecord {
+    let explained = explain(&found, suites);
     let reasons = explained.reasons.into_iter().map(|reason| Reason {
         code: reason.code,
-        rule: reason.rule.to_owned(),
+        rule: reason.rule,
         found: reason.found,
-        advice: reason.advice.to_owned(),
+        advice: reason.advice,
     });
     let header = |pair: &Value| {
         let value = match &pair[1] {

@@ -2,8 +2,8 @@
 
 use super::{
     AppState, Problem,
-    control::{OrderRefusals, read_body, whole},
     gate::Attempt,
+    order::{OrderRefusals, read_body, whole},
 };
 use crate::{
     config::Topic,
@@ -38,7 +38,7 @@ pub struct RedriveOrder {
     #[schema(pattern = "^[A-Za-z0-9._-]{1,249}$")]
     topic: Option<String>,
     /// Only records that were refused with this code; without `record`, open ones.
-    #[schema(pattern = "^[a-z0-9_]{1,64}$")]
+    #[schema(pattern = "^[A-Za-z0-9_.:,-]{1,200}$")]
     code: Option<String>,
     /// A corrected copy of the record's value, which is redriven in its place and at the place in the order that the
     /// original had: with other columns of the row, and otherwise as the original is.
@@ -57,10 +57,11 @@ impl RedriveOrder {
             topic.parse::<Topic>().map_err(|reason| Problem::invalid_parameter("topic", &reason))?;
         }
         let is_code = |code: &String| {
-            (1..=64).contains(&code.len()) && code.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+            let is_part = |c: u8| c.is_ascii_alphanumeric() || b"_.:,-".contains(&c);
+            (1..=200).contains(&code.len()) && code.bytes().all(is_part)
         };
         if !self.code.as_ref().is_none_or(is_code) {
-            return Err(Problem::invalid_parameter("code", "is no code: 1 to 64 characters of a-z 0-9 _"));
+            return Err(Problem::invalid_parameter("code", "is no code: 1 to 200 characters of A-Z a-z 0-9 _ . : , -"));
         }
         let Some(record) = &self.record else {
             if self.value.is_some() {
@@ -144,7 +145,7 @@ pub async fn redrive_quarantine(
         RedriveRequest { selection, dry_run: order.dry_run, force: order.force, actor: operator.name.clone() };
     // What is done leaves its rows in the transactions of the changes.
     let is_simulated: IsSimulated = Arc::new(|_| false);
-    match pipeline::redrive(&state.feed.store, &request, &is_simulated).await {
+    match pipeline::redrive(&state.feed.store, &request, &state.suites, &is_simulated).await {
         Ok(report) => Ok(Json(report)),
         Err(RedriveError::Read(error)) => Err(error.into()),
         Err(error @ RedriveError::NotFound(_)) => Err(refused(Problem::new(

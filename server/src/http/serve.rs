@@ -175,7 +175,7 @@ struct SlowBody;
 
 fn timed(body: Incoming, within: Duration) -> Body {
     if body.is_end_stream() {
-        return Body::new(body);
+        return Body::empty();
     }
     let deadline = Box::pin(sleep_until((Instant::now() + within).into()));
     let parts = Body::new(body).into_data_stream();

@@ -1,14 +1,19 @@
 //! The door of the live stream: who is refused a socket, and how that is said.
 
 use super::{
+    admit::Identity,
+    alpaca,
     error::{Problem, ProblemBody},
     limit,
     market_data::TAG,
     state::AppState,
 };
-use crate::feed::{self, Refusal};
+use crate::{
+    access::Pass,
+    feed::{self, Dialect, Refusal},
+};
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, Path, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -29,9 +34,42 @@ const RETRY_AFTER_SECONDS: u32 = 10;
     (status = 503, description = "Too many sockets, or the server stops", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn open_stream(State(state): State<AppState>, request: Request) -> Response {
+    open(&state, Dialect::Native, request)
+}
+
+/// The live stream in Alpaca's words: `auth`, `subscribe` and `unsubscribe` of `bars`, `updatedBars` and `dailyBars`, `*`
+/// for every symbol, in JSON, or in MessagePack with `Content-Type: application/msgpack`. There is one source: every feed
+/// has all of it. Any key is accepted, unless the server asks for keys of its own.
+#[utoipa::path(get, path = "/v2/{feed}", tag = alpaca::TAG, operation_id = "open_alpaca_stream",
+    params(("feed" = String, Path, description = "Feed: `iex`, `sip`, `delayed_sip` or `test`", example = "iex",
+        pattern = "^(iex|sip|delayed_sip|test)$")),
+    responses(
+        (status = 101, description = "The socket is open"),
+        (status = 400, description = "Not a WebSocket handshake", body = alpaca::AlpacaError),
+        (status = 403, description = "A page of another origin", body = alpaca::AlpacaError),
+        (status = 404, description = "Unknown feed", body = alpaca::AlpacaError),
+        (status = 426, description = "Another version of the protocol than 13", body = alpaca::AlpacaError),
+        (status = 429, description = "Too many sockets from this address", body = alpaca::AlpacaError),
+        (status = 503, description = "Too many sockets, or the server stops", body = alpaca::AlpacaError),
+    ),
+)]
+pub async fn open_alpaca_stream(State(state): State<AppState>, Path(feed): Path<String>, request: Request) -> Response {
+    if ["iex", "sip", "delayed_sip", "test"].contains(&feed.as_str()) {
+        open(&state, Dialect::Alpaca, request)
+    } else {
+        alpaca::not_found(request.uri().clone()).await.into_response()
+    }
+}
+
+fn open(state: &AppState, dialect: Dialect, request: Request) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let caller = peer.and_then(|peer| limit::caller(peer, state.limits.limit_loopback));
-    match feed::open(&state.feed, caller, request) {
+    let pass = match request.extensions().get::<Identity>() {
+        Some(Identity::Key(key)) => Some(key.clone().into()),
+        Some(Identity::Operator) => Some(Pass::default()),
+        _ => None,
+    };
+    match feed::open(&state.feed, dialect, caller, pass, request) {
         Ok(response) => response,
         Err(refusal) => refuse(refusal),
     }

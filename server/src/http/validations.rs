@@ -5,6 +5,7 @@ use super::{
     cursor::{InvalidCursor, open, seal},
     error::ProblemBody,
     params::{Limit, Params, Query, Request},
+    schema,
 };
 use crate::store::{ReadError, RunFilter, Store, TrendPoint, ValidationRun};
 use axum::{
@@ -12,7 +13,7 @@ use axum::{
     extract::{Path, State},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::str::FromStr;
 use utoipa::ToSchema;
 use xxhash_rust::xxh3::xxh3_64;
@@ -23,40 +24,18 @@ const DEFAULT: u32 = 50;
 /// The most of them.
 const MAX: u32 = 1_000;
 
-/// A page of runs.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({
-    "runs": [{
+/// The run that the description shows.
+pub(super) fn example_run() -> Value {
+    json!({
         "run_id": 12, "suite": "stock", "asset": "stock", "cause": "schedule", "started_at": "2024-01-16T21:00:00Z",
-        "finished_at": "2024-01-16T21:00:00.180Z", "success": false, "evaluated": 12, "met": 11
-    }],
-    "next_cursor": null
-}))]
-pub struct ValidationPage {
-    pub runs: Vec<ValidationRun>,
-    /// Pass it as `cursor` for the next page; `null` on the last.
-    #[schema(required)]
-    pub next_cursor: Option<String>,
+        "finished_at": "2024-01-16T21:00:00.180Z", "success": false, "evaluated": 1, "met": 0
+    })
 }
 
-/// The newest run of each suite.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({
-    "suites": [{
-        "run_id": 12, "suite": "stock", "asset": "stock", "cause": "schedule", "started_at": "2024-01-16T21:00:00Z",
-        "finished_at": "2024-01-16T21:00:00.180Z", "success": false, "evaluated": 12, "met": 11
-    }]
-}))]
-pub struct ValidatedSuites {
-    pub suites: Vec<ValidationRun>,
-}
-
-/// A run with its results.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({
-    "run_id": 12, "suite": "stock", "asset": "stock", "cause": "schedule", "started_at": "2024-01-16T21:00:00Z",
-    "finished_at": "2024-01-16T21:00:00.180Z", "success": false, "evaluated": 1, "met": 0,
-    "result": {
+/// The same with its result.
+fn example_detail() -> Value {
+    let mut detail = example_run();
+    detail["result"] = json!({
         "success": false, "suite_name": "stock", "suite_parameters": {}, "meta": {}, "id": null,
         "statistics": {
             "evaluated_expectations": 1, "successful_expectations": 0, "unsuccessful_expectations": 1,
@@ -71,8 +50,30 @@ pub struct ValidatedSuites {
             "result": { "observed_value": 0 },
             "exception_info": { "raised_exception": false, "exception_message": null, "exception_traceback": null }
         }]
-    }
-}))]
+    });
+    detail
+}
+
+/// A page of runs.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "runs": [example_run()], "next_cursor": null }))]
+pub struct ValidationPage {
+    pub runs: Vec<ValidationRun>,
+    /// Pass it as `cursor` for the next page; `null` on the last.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+/// The newest run of each suite.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "suites": [example_run()] }))]
+pub struct ValidatedSuites {
+    pub suites: Vec<ValidationRun>,
+}
+
+/// A run with its results.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!(example_detail()))]
 pub struct ValidationDetail {
     #[serde(flatten)]
     pub run: ValidationRun,
@@ -134,7 +135,7 @@ pub struct ValidationListRequest {
     #[param(value_type = String, required = false, example = "stock")]
     suite: Option<String>,
     /// Only those of which some expectation is not met.
-    #[param(value_type = bool, required = false, default = false)]
+    #[param(value_type = schema::Flag, inline, required = false)]
     failed: bool,
     /// Runs on a page.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 1_000, default = 50)]

@@ -42,7 +42,7 @@ pub fn personal_client(timeout: Duration) -> Result<Client, reqwest::Error> {
 }
 
 /// Names the process's provider of cryptography, which is the one that Postgres's connections have.
-fn use_ring() {
+pub fn use_ring() {
     // Whoever was first named the same one.
     drop(rustls::crypto::ring::default_provider().install_default());
 }

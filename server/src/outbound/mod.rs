@@ -6,5 +6,5 @@
 mod client;
 mod guard;
 
-pub use client::{client, describe, personal_client};
+pub use client::{client, describe, personal_client, use_ring};
 pub use guard::{HostPattern, Policy, Refusal, check_address, check_url};

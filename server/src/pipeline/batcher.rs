@@ -1,13 +1,14 @@
 //! Turns the records of one partition into batches: decode, check, collect.
 
 use super::{
+    hops::{Hop, Hops},
+    judge::Judge,
     lot::{Lot, Mark},
-    understand::{encode_headers, limits_at, understand},
+    understand::{encode_headers, interpret},
 };
-use crate::store::{Batch, Item, Refused, RefusedReason};
-use cdc::{Decoder, RawRecord};
-use chrono::Utc;
-use quality::Limits;
+use crate::store::{Batch, Item, Refused, RefusedReason, Upsert};
+use cdc::{Decoder, RawRecord, Snapshot};
+use chrono::{DateTime, Utc};
 use rdkafka::{
     Message, Timestamp,
     message::{BorrowedMessage, Headers},
@@ -21,6 +22,10 @@ const MAX_RECORDS: usize = 20_000;
 /// stream is flushed at once.
 const MAX_AGE: Duration = Duration::from_millis(20);
 
+/// Of a batch, this many records are measured one by one, and of the rest each one of as many stands for all of them: a
+/// look at the clock costs as much as a tenth of a record.
+const MEASURED: usize = 16;
+
 /// Collects one partition's records.
 pub struct Batcher {
     decoder: Decoder,
@@ -30,11 +35,15 @@ pub struct Batcher {
     full: bool,
     started: Instant,
     next_offset: i64,
-    limits: Limits,
+    /// The partition's number at the judge.
+    number: usize,
+    hops: Hops,
+    /// Records since the last one that stood for others.
+    unmeasured: u64,
 }
 
 impl Batcher {
-    pub fn new(incarnation: i32, next_offset: i64) -> Self {
+    pub fn new(incarnation: i32, next_offset: i64, number: usize, hops: Hops) -> Self {
         Self {
             decoder: Decoder::new(incarnation),
             items: Vec::new(),
@@ -42,17 +51,20 @@ impl Batcher {
             full: false,
             started: Instant::now(),
             next_offset,
-            limits: limits_at(Utc::now()),
+            number,
+            hops,
+            unmeasured: 0,
         }
     }
 
     /// Adds a record. Gives back the batch that had to end before it, when it must stand alone.
-    pub fn push(&mut self, message: &BorrowedMessage<'_>) -> Option<Lot> {
+    pub fn push(&mut self, message: &BorrowedMessage<'_>, judge: &mut Judge) -> Option<Lot> {
         if self.items.is_empty() {
             self.started = Instant::now();
-            self.limits.now = Utc::now();
+            judge.limits.now = Utc::now();
         }
-        let item = self.read(message);
+        judge.enter(self.number);
+        let item = self.read(message, judge);
         let alone = matches!(item, Item::Truncate { .. });
         let before = if alone { self.take() } else { None };
         self.full = alone;
@@ -100,12 +112,46 @@ impl Batcher {
             received_at: Utc::now(),
             items: std::mem::take(&mut self.items),
         };
-        Some(Lot::new(batch, std::mem::take(&mut self.marks)))
+        Some(Lot::new(batch, std::mem::take(&mut self.marks), self.started))
     }
 
-    fn read(&mut self, message: &BorrowedMessage<'_>) -> Item {
-        understand(&mut self.decoder, &raw(message), &self.limits)
-            .unwrap_or_else(|reason| Item::Refused(Box::new(refuse(message, reason))))
+    /// For how many records the next one is measured; 0: it is not.
+    fn stands_for(&mut self) -> u64 {
+        if self.items.len() < MEASURED {
+            return 1;
+        }
+        self.unmeasured += 1;
+        if self.unmeasured < MEASURED as u64 { 0 } else { std::mem::take(&mut self.unmeasured) }
+    }
+
+    fn read(&mut self, message: &BorrowedMessage<'_>, judge: &mut Judge) -> Item {
+        let record = raw(message);
+        let stands_for = self.stands_for();
+        let began = (stands_for > 0).then(|| (Utc::now(), Instant::now()));
+        let decoded = self.decoder.decode(&record).map_err(RefusedReason::Decode);
+        let decoding = began.map(|(_, began)| began.elapsed());
+        let item = decoded.and_then(|decoded| interpret(decoded, &record, judge));
+        if let (Some((arrived, began)), Some(decoding)) = (began, decoding) {
+            self.hops.record(Hop::Decode, decoding, stands_for);
+            self.hops.record(Hop::Check, began.elapsed() - decoding, stands_for);
+            if let Some(appended) = record.timestamp_ms {
+                self.hops.record_between(Hop::Fetch, appended, arrived.timestamp_millis(), stands_for);
+                if let Some(committed) = item.as_ref().ok().and_then(source_at) {
+                    self.hops.record_between(Hop::Capture, committed.timestamp_millis(), appended, stands_for);
+                }
+            }
+        }
+        item.unwrap_or_else(|reason| Item::Refused(Box::new(refuse(message, reason))))
+    }
+}
+
+/// When the source committed the change; what a snapshot read was committed at any time before.
+fn source_at(item: &Item) -> Option<DateTime<Utc>> {
+    match item {
+        Item::Upsert(Upsert { source_at, snapshot: Snapshot::No, .. })
+        | Item::Delete { source_at, .. }
+        | Item::Truncate { source_at, .. } => *source_at,
+        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Says for people why a record is in quarantine: which rule, which value, and what to do about it.
 
-use super::understand_alone;
+use super::{RecordSuites, understand_alone};
 use crate::store::{Item, QuarantinedBytes, RefusedReason};
 use cdc::RawRecord;
-use quality::Rule;
+use quality::{Rule, suite::Gate};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,11 +13,11 @@ pub struct Explanation {
     /// As in the record's `codes`.
     pub code: String,
     /// What must hold, in one sentence.
-    pub rule: &'static str,
+    pub rule: String,
     /// What was found instead, with the values; at least one.
     pub found: Vec<String>,
     /// What to do about it.
-    pub advice: &'static str,
+    pub advice: String,
 }
 
 /// A refused record as it looks today.
@@ -25,13 +25,13 @@ pub struct Explanation {
 pub struct Explained {
     /// One for each of the record's codes, in their order.
     pub reasons: Vec<Explanation>,
-    /// Today's decoder and rules would let it through.
+    /// Today's decoder, rules and suites would let it through.
     pub acceptable: bool,
 }
 
-/// Explains a refusal. The values come from the record itself, read again; where today's rules say nothing of a code, from
-/// the reason that was kept.
-pub fn explain(refused: &QuarantinedBytes) -> Explained {
+/// Explains a refusal. The values come from the record itself, read again and judged by these suites; where today's rules
+/// say nothing of a code, from the reason that was kept.
+pub fn explain(refused: &QuarantinedBytes, suites: &RecordSuites) -> Explained {
     let record = &refused.record;
     let raw = RawRecord {
         topic: &record.topic,
@@ -41,12 +41,14 @@ pub fn explain(refused: &QuarantinedBytes) -> Explained {
         key: refused.key.as_deref(),
         value: refused.value.as_deref(),
     };
-    let today = understand_alone(&raw, record.incarnation);
+    let today = understand_alone(&raw, record.incarnation, suites);
     let found = |code: &str| {
         let mut messages = match &today {
-            Err(RefusedReason::Rules(violations)) if record.stage == "rules" => {
-                let of_code = violations.iter().filter(|violation| violation.rule.code() == code);
-                of_code.map(|violation| violation.message.clone()).collect()
+            Err(RefusedReason::Rules { violations, unmet }) if record.stage == "rules" || record.stage == "suite" => {
+                let broken = violations.iter().filter(|violation| violation.rule.code() == code);
+                let unmet = unmet.iter().filter(|unmet| *unmet.code == *code);
+                let broken = broken.map(|violation| violation.message.clone());
+                broken.chain(unmet.map(|unmet| unmet.message.clone())).collect()
             }
             _ => Vec::new(),
         };
@@ -56,8 +58,14 @@ pub fn explain(refused: &QuarantinedBytes) -> Explained {
         messages
     };
     let reason = |code: &String| {
-        let (rule, advice) = meaning(code);
-        Explanation { code: code.clone(), rule, found: found(code), advice }
+        let expected: Vec<String> = suites.gates(code).map(Gate::sentence).collect();
+        let (rule, advice) = if expected.is_empty() {
+            let (rule, advice) = meaning(code);
+            (rule.to_owned(), advice)
+        } else {
+            (expected.join(" "), MEND_ROW_OR_SUITE)
+        };
+        Explanation { code: code.clone(), rule, found: found(code), advice: advice.to_owned() }
     };
     // Without a version a redrive refuses it, whatever the rules say.
     let acceptable = match &today {
@@ -70,6 +78,8 @@ pub fn explain(refused: &QuarantinedBytes) -> Explained {
 
 const MEND_ROW: &str =
     "Correct the row in the source; its next change comes through by itself. Or redrive a corrected copy of the value.";
+const MEND_ROW_OR_SUITE: &str = "Correct the row in the source; its next change comes through by itself. Or redrive a \
+    corrected copy of the value. If it is the expectation that is wrong, correct the suite, start again, and redrive.";
 const MEND_CONNECTOR: &str = "Correct the connector's configuration or converter; then snapshot the table again.";
 const FOREIGN: &str =
     "Find out who writes to the topic beside the connector, and stop it; then dismiss the record with a note.";
@@ -106,6 +116,12 @@ fn meaning(code: &str) -> (&'static str, &'static str) {
             _ => MEND_ROW,
         };
         return (rule.description(), advice);
+    }
+    if code.starts_with("suite:") {
+        return (
+            "It meets an expectation of a suite that judges this stream no more.",
+            "Redrive it: today's suites decide. Or start again with the suite that it was refused by.",
+        );
     }
     match code {
         "too_large" => ("Key and value have at most 1 MiB each.", FOREIGN),
@@ -158,6 +174,7 @@ mod tests {
             codes: codes.iter().map(|&code| code.to_owned()).collect(),
             reason: "as it was kept".to_owned(),
             rule_version: 1,
+            suites_digest: None,
             key_bytes: None,
             value_bytes: None,
             resolution: Resolution {
@@ -178,7 +195,7 @@ mod tests {
         let value = r#"{"op":"c","after":{"record_id":1,"date":"2024-01-16 09:31:00","open":"153.60","high":"153.50",
             "low":"153.10","close":"153.20","volume":100,"symbol":"AMZN"},
             "source":{"connector":"mysql","name":"db","db":"d","ts_ms":1705415460000,"server_id":1,"file":"b.000001","pos":7,"row":0}}"#;
-        let explained = explain(&refused("rules", &["envelope"], value));
+        let explained = explain(&refused("rules", &["envelope"], value), &RecordSuites::default());
         assert!(!explained.acceptable);
         let [reason] = explained.reasons.as_slice() else { panic!("{explained:?}") };
         assert_eq!(reason.rule, Rule::Envelope.description());
@@ -187,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_reason_that_no_longer_holds_is_told_as_it_was_kept() {
-        let explained = explain(&refused("decode", &["not_json", "of_tomorrow"], r#"{"ts_ms":1705415400000}"#));
+        let refused = refused("decode", &["not_json", "of_tomorrow"], r#"{"ts_ms":1705415400000}"#);
+        let explained = explain(&refused, &RecordSuites::default());
         assert!(explained.acceptable, "it is a heartbeat");
         assert_eq!(explained.reasons[0].found, ["as it was kept"]);
         assert!(explained.reasons[1].rule.ends_with('.'));

@@ -148,6 +148,7 @@ impl Lane {
     /// Finds where the partition goes on, and says so. True: the broker still holds the record before.
     async fn place(&self, writer: &mut Writer) -> Result<bool, Interruption> {
         let found = find_place(&self.probe, writer).await?;
+        within(TAKE_OVER, writer.judged_by(self.pipeline.windows.suites.set())).await??;
         let (incarnation, next_offset) = (writer.state().incarnation, writer.state().next_offset);
         tracing::info!(partition = %self.key, next_offset, incarnation, "consuming");
         self.pipeline.status.partition(&self.key, |partition| {

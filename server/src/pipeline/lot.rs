@@ -1,7 +1,7 @@
 //! What a reader hands to a writer: a batch that can be cut between any two of its records.
 
 use crate::store::{Batch, Item};
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, time::Instant};
 
 /// Where one record of a batch lies: what the store would have to remember if the batch ended with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +16,14 @@ pub struct Lot {
     batch: Batch,
     /// As many as the batch has items.
     marks: Vec<Mark>,
+    /// When its first record was read.
+    pub read_at: Instant,
 }
 
 impl Lot {
-    pub fn new(batch: Batch, marks: Vec<Mark>) -> Self {
+    pub fn new(batch: Batch, marks: Vec<Mark>, read_at: Instant) -> Self {
         debug_assert_eq!(batch.items.len(), marks.len(), "each record has its mark");
-        Self { batch, marks }
+        Self { batch, marks, read_at }
     }
 
     pub fn len(&self) -> usize {
@@ -66,7 +68,8 @@ mod tests {
     fn a_part_ends_where_its_last_record_lies() {
         let marks = [3, 5, 6].map(|offset| Mark { offset, hash: offset * 10 });
         let items = vec![Item::Control; 3];
-        let lot = Lot::new(Batch { next_offset: 7, last_hash: 60, received_at: Utc::now(), items }, marks.to_vec());
+        let batch = Batch { next_offset: 7, last_hash: 60, received_at: Utc::now(), items };
+        let lot = Lot::new(batch, marks.to_vec(), Instant::now());
         assert!(matches!(lot.part(0..3), Cow::Borrowed(_)));
         let part = lot.part(0..2);
         assert_eq!((part.next_offset, part.last_hash, part.items.len()), (6, 50, 2));

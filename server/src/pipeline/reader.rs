@@ -8,6 +8,7 @@ use super::{
     StatusWriter,
     batcher::Batcher,
     hints::{self, Hint},
+    judge::Judge,
     lot::Lot,
 };
 use crate::store::PartitionKey;
@@ -52,6 +53,9 @@ const BUSY_POLL: Duration = Duration::from_millis(1);
 const HOLD_UP: Duration = Duration::from_secs(5);
 /// How many batches may wait between the thread and a writer.
 const BATCHES_IN_FLIGHT: usize = 2;
+
+/// How many records may come before the judge looks at the time; it also does when none comes.
+const TICK: u32 = 1_000;
 
 /// What every consumer of this process is told.
 pub fn client(config: &ConsumerConfig) -> ClientConfig {
@@ -149,13 +153,14 @@ pub struct Reader {
     wanted: HashMap<PartitionKey, Wanted>,
     hints: HashMap<PartitionKey, i64>,
     status: StatusWriter,
+    judge: Judge,
     runtime: runtime::Handle,
 }
 
 impl Reader {
     /// # Errors
     /// A property is unknown or malformed.
-    pub fn new(config: &ConsumerConfig, status: StatusWriter) -> KafkaResult<(Self, ReaderHandle)> {
+    pub fn new(config: &ConsumerConfig, status: StatusWriter, judge: Judge) -> KafkaResult<(Self, ReaderHandle)> {
         let mut client = client(config);
         client.set("statistics.interval.ms", "1000").set("queued.max.messages.kbytes", "65536");
         let (sender, commands) = commands::channel();
@@ -165,6 +170,7 @@ impl Reader {
             wanted: HashMap::new(),
             hints: HashMap::new(),
             status,
+            judge,
             runtime: runtime::Handle::current(),
         };
         Ok((reader, ReaderHandle(sender)))
@@ -176,11 +182,17 @@ impl Reader {
         let mut current: Option<PartitionKey> = None;
         // How long the poll may wait: not at all while records have been collected and may be complete.
         let mut patience = IDLE_POLL;
+        let mut since_tick = 0;
         while !stop.is_cancelled() {
             self.obey();
+            if since_tick >= TICK {
+                since_tick = 0;
+                self.judge.tick();
+            }
             let polled = self.consumer.poll(patience);
             let message = match polled {
                 None => {
+                    since_tick = TICK;
                     patience = if flush(&self.consumer, &mut self.wanted) { IDLE_POLL } else { BUSY_POLL };
                     continue;
                 }
@@ -195,10 +207,11 @@ impl Reader {
                 current = Some(PartitionKey { topic: message.topic().to_owned(), partition: message.partition() });
             }
             patience = Duration::ZERO;
+            since_tick += 1;
             let Some(key) = &current else { continue };
             let hold_up = (self.wanted.len() > 1).then_some(HOLD_UP);
             let Some(wanted) = self.wanted.get_mut(key) else { continue };
-            if hand_over(wanted, &message, hold_up, &self.runtime).is_err() {
+            if hand_over(wanted, &message, &mut self.judge, hold_up, &self.runtime).is_err() {
                 self.wanted.remove(key);
                 release(&self.consumer, key);
             }
@@ -218,7 +231,9 @@ impl Reader {
                     }
                     match claim(&self.consumer, &key, next_offset - i64::from(recall)) {
                         Ok(()) => {
-                            let batcher = Batcher::new(incarnation, next_offset);
+                            let number = self.judge.number(&key, incarnation);
+                            let hops = self.status.hops().clone();
+                            let batcher = Batcher::new(incarnation, next_offset, number, hops);
                             self.wanted.insert(key, Wanted { batcher, lots });
                         }
                         Err(error) => tracing::warn!(%error, partition = %key, "cannot be consumed now"),
@@ -284,6 +299,7 @@ struct Unwanted;
 fn hand_over(
     wanted: &mut Wanted,
     message: &BorrowedMessage<'_>,
+    judge: &mut Judge,
     hold_up: Option<Duration>,
     runtime: &runtime::Handle,
 ) -> Result<(), Unwanted> {
@@ -297,7 +313,7 @@ fn hand_over(
         Some(limit) => runtime.block_on(lots.send_timeout(lot, limit)).map_err(|_| Unwanted),
         None => lots.blocking_send(lot).map_err(|_| Unwanted),
     };
-    if let Some(before) = batcher.push(message) {
+    if let Some(before) = batcher.push(message, judge) {
         send(before)?;
     }
     if batcher.is_full() {

@@ -1,6 +1,6 @@
-//! Redrives refused records by today's decoder and rules.
+//! Redrives refused records by today's decoder, rules and suites.
 
-use super::understand::{limits_at, understand};
+use super::{Judge, RecordSuites, understand::understand};
 use crate::store::{IsSimulated, Item, RedriveError, RedriveReport, RedriveRequest, RefusedReason, Store};
 use cdc::{Decoder, RawRecord};
 use chrono::Utc;
@@ -12,13 +12,19 @@ use chrono::Utc;
 pub async fn redrive(
     store: &Store,
     request: &RedriveRequest,
+    suites: &RecordSuites,
     is_simulated: &IsSimulated,
 ) -> Result<RedriveReport, RedriveError> {
-    store.redrive(request, &understand_alone, is_simulated).await
+    let understand = |record: &RawRecord<'_>, incarnation| understand_alone(record, incarnation, suites);
+    store.redrive(request, &understand, suites.set(), is_simulated).await
 }
 
 /// What a record means by itself. Its neighbours are not known any more, so a decoder sees it alone; what only they could
 /// tell (whose tombstone it is) comes out without a version, and stays refused.
-pub(crate) fn understand_alone(record: &RawRecord<'_>, incarnation: i32) -> Result<Item, RefusedReason> {
-    understand(&mut Decoder::new(incarnation), record, &limits_at(Utc::now()))
+pub(crate) fn understand_alone(
+    record: &RawRecord<'_>,
+    incarnation: i32,
+    suites: &RecordSuites,
+) -> Result<Item, RefusedReason> {
+    understand(&mut Decoder::new(incarnation), record, &mut Judge::new(suites.clone(), Utc::now()))
 }

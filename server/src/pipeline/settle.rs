@@ -5,11 +5,13 @@ use super::{
     backoff::Backoff,
     disposition::{Disposition, disposition},
     flood::Trip,
+    hops::Hop,
     lane::{Interruption, Lane, TAKE_OVER, within},
     lot::Lot,
     status::PartitionState,
 };
 use crate::store::{ApplyError, Batch, Committed, Item, Refused, RefusedReason, Writer};
+use cdc::Snapshot;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -51,6 +53,11 @@ impl Lane {
             match self.persist(writer, &batch).await? {
                 Written::Committed(committed) => {
                     self.guard.flood = flood;
+                    let took = lot.read_at.elapsed();
+                    self.pipeline.status.hops().record(Hop::Store, took, part.len() as u64);
+                    if let Some(committed) = committed.as_ref().filter(|_| !reads_snapshot(&batch)) {
+                        self.measure_whole(committed);
+                    }
                     self.tell(part.len(), batch.next_offset, committed);
                     if tripped.is_some() {
                         return Ok(tripped);
@@ -77,6 +84,14 @@ impl Lane {
             }
         }
         Ok(None)
+    }
+
+    /// How long each change of a candle was under way.
+    fn measure_whole(&self, committed: &Committed) {
+        let (hops, at) = (self.pipeline.status.hops(), committed.committed_at.timestamp_millis());
+        for touched in &committed.touched {
+            hops.record_between(Hop::Whole, touched.event_time.timestamp_millis(), at, 1);
+        }
     }
 
     /// Applies a batch, however long Postgres is away.
@@ -146,6 +161,12 @@ impl Lane {
         let headers = b"[]".to_vec();
         Ok(Refused { offset: mark.offset, timestamp_ms: None, key: None, value: None, headers, reason })
     }
+}
+
+/// Whether some of its rows were read by a snapshot, and so committed at any time before.
+fn reads_snapshot(batch: &Batch) -> bool {
+    let is_read = |item: &Item| matches!(item, Item::Upsert(upsert) if upsert.snapshot != Snapshot::No);
+    batch.items.iter().any(is_read)
 }
 
 impl From<ApplyError> for Interruption {

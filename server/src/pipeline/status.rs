@@ -1,5 +1,6 @@
 //! What the pipeline says of itself, for `/readyz`, the pipeline API, alerts, the status line and the metrics.
 
+use super::hops::Hops;
 use crate::store::PartitionKey;
 use chrono::{DateTime, Utc};
 use market::wire::PipeState;
@@ -25,6 +26,9 @@ pub struct Status {
     pub consumed: i64,
     /// The partitions that this process consumes, by topic and number.
     pub partitions: Vec<PartitionStatus>,
+    /// How long records take from hop to hop.
+    #[serde(skip)]
+    pub hops: Hops,
 }
 
 /// One partition as of now.
@@ -106,6 +110,7 @@ pub type StatusHandle = watch::Receiver<Status>;
 #[derive(Clone, Debug)]
 pub struct StatusWriter {
     sender: watch::Sender<Status>,
+    hops: Hops,
     whole: Arc<Mutex<Whole>>,
 }
 
@@ -131,6 +136,7 @@ pub enum Phase {
 
 /// A fresh status: starting, nothing known.
 pub fn channel() -> (StatusWriter, StatusHandle) {
+    let hops = Hops::default();
     let (sender, receiver) = watch::channel(Status {
         state: PipeState::Starting,
         since: Utc::now(),
@@ -138,14 +144,20 @@ pub fn channel() -> (StatusWriter, StatusHandle) {
         lag: None,
         consumed: 0,
         partitions: Vec::new(),
+        hops: hops.clone(),
     });
-    (StatusWriter { sender, whole: Arc::default() }, receiver)
+    (StatusWriter { sender, hops, whole: Arc::default() }, receiver)
 }
 
 impl StatusWriter {
     fn lock(&self) -> MutexGuard<'_, Whole> {
         // No code panics while it holds the lock, and every state is valid.
         self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where whoever handles a record says how long it took.
+    pub fn hops(&self) -> &Hops {
+        &self.hops
     }
 
     /// Changes something, sums up, and tells the readers when that made a difference.

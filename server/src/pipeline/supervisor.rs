@@ -5,9 +5,11 @@ use super::{
     assignment::{self, Assigned, Member},
     backoff::Backoff,
     hints::Hint,
+    judge::Judge,
     lane::{Guard, Lane, SendHint},
     probe::Probe,
     reader::{Assignment, Reader, ReaderHandle},
+    recorder::WindowSource,
 };
 use crate::{
     feed::Publisher,
@@ -32,6 +34,8 @@ pub struct Pipeline {
     pub controls: Controls,
     pub progress: watch::Sender<HashMap<PartitionKey, i64>>,
     pub is_simulated: IsSimulated,
+    /// The suites that every record is held to, and their windows.
+    pub windows: WindowSource,
 }
 
 /// Why a run ended before shutdown. What concerns one partition only is mended by its lane.
@@ -90,7 +94,8 @@ impl Pipeline {
         let threads = CancellationToken::new();
         let _ends_the_threads = threads.clone().drop_guard();
         let probe = Probe::new(&self.config)?;
-        let (reader, handle) = Reader::new(&self.config, self.status.clone())?;
+        let judge = Judge::of_stream(self.windows.suites.clone(), self.windows.begin());
+        let (reader, handle) = Reader::new(&self.config, self.status.clone(), judge)?;
         let reader = thread("kafka-reader", {
             let threads = threads.clone();
             move || reader.run(&threads)

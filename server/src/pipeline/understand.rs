@@ -3,11 +3,12 @@
 //! Knows neither Kafka's client nor where the bytes come from: the consumer asks it of what it polls, a redrive of what
 //! lay in quarantine, `verify` of a whole topic.
 
+use super::judge::{Judge, Judged};
 use crate::store::{Item, RefusedReason, Upsert};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cdc::{Decoded, Decoder, Op, RawRecord};
 use chrono::{DateTime, TimeDelta, Utc};
-use quality::{Limits, RuleSet, Verdict, check_row};
+use quality::Limits;
 use serde_json::{Value, json};
 
 /// The limits for a record that is looked at at this instant: a bar may start two minutes ahead of our clock.
@@ -16,14 +17,22 @@ pub fn limits_at(now: DateTime<Utc>) -> Limits {
     Limits { now, future_tolerance: FUTURE_TOLERANCE }
 }
 
-/// Decodes a record and checks its row. `decoder` has seen the records before it.
+/// Decodes a record and judges its row. `decoder` has seen the records before it.
 ///
 /// # Errors
 /// Why the record belongs into quarantine.
-pub fn understand(decoder: &mut Decoder, record: &RawRecord<'_>, limits: &Limits) -> Result<Item, RefusedReason> {
-    let arrival = record.timestamp_ms.and_then(DateTime::from_timestamp_millis).unwrap_or(limits.now);
+pub fn understand(decoder: &mut Decoder, record: &RawRecord<'_>, judge: &mut Judge) -> Result<Item, RefusedReason> {
+    interpret(decoder.decode(record).map_err(RefusedReason::Decode)?, record, judge)
+}
+
+/// What a decoded record means: the second half of [`understand`].
+///
+/// # Errors
+/// Why the record belongs into quarantine.
+pub(super) fn interpret(decoded: Decoded, record: &RawRecord<'_>, judge: &mut Judge) -> Result<Item, RefusedReason> {
+    let arrival = record.timestamp_ms.and_then(DateTime::from_timestamp_millis).unwrap_or(judge.limits.now);
     let offset = record.offset;
-    let change = match decoder.decode(record).map_err(RefusedReason::Decode)? {
+    let change = match decoded {
         Decoded::Change(change) => change,
         Decoded::Control(_) => return Ok(Item::Control),
         Decoded::Truncate { position, source } => {
@@ -40,13 +49,9 @@ pub fn understand(decoder: &mut Decoder, record: &RawRecord<'_>, limits: &Limits
         let (record_id, position) = (change.record_id, Some(position));
         return Ok(Item::Delete { offset, record_id, position, event_time, source_at });
     }
-    let rules = match check_row(row, limits) {
-        Verdict::Accepted => RuleSet::default(),
-        Verdict::Tagged(violations) => violations.iter().map(|violation| violation.rule).collect(),
-        Verdict::Rejected(violations) => return Err(RefusedReason::Rules(violations)),
-    };
+    let Judged { rules, tags } = judge.judge(row, offset)?;
     // The completeness and symbol rules are critical: a row that passed them is a bar.
-    let (symbol, bar) = row.bar().ok_or_else(|| RefusedReason::Rules(Vec::new()))?;
+    let (symbol, bar) = row.bar().ok_or_else(|| RefusedReason::Rules { violations: Vec::new(), unmet: Vec::new() })?;
     Ok(Item::Upsert(Upsert {
         offset,
         record_id: change.record_id,
@@ -58,6 +63,7 @@ pub fn understand(decoder: &mut Decoder, record: &RawRecord<'_>, limits: &Limits
         source_at,
         snapshot: change.source.snapshot,
         rules,
+        tags,
     }))
 }
 

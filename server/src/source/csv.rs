@@ -4,7 +4,7 @@
 //! over; whether a bar is plausible is not for this reader to say.
 
 use ::csv::{ByteRecord, ReaderBuilder, Trim};
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use market::{Bar, EXCHANGE_ZONE};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -58,21 +58,12 @@ pub fn read(path: &Path) -> Result<CsvBars, CsvError> {
 /// # Errors
 /// See [`read`].
 pub fn parse(source: impl Read, path: &Path) -> Result<CsvBars, CsvError> {
-    let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(source);
-    let unreadable = |error: ::csv::Error| CsvError::Unreadable { path: path.to_owned(), source: error.into() };
-    let header = reader.byte_headers().map_err(unreadable)?.clone();
-    let columns = Columns::find(&header).map_err(|column| {
-        let found: Vec<_> = header.iter().map(|name| String::from_utf8_lossy(name)).collect();
-        CsvError::NoColumn { path: path.to_owned(), column, found: found.join(",").chars().take(200).collect() }
-    })?;
-
+    let mut lines = Lines::new(source, path)?;
     let mut read = CsvBars::default();
     // Bars with their line, so that of two for the same minute the first line's can be kept.
     let mut bars: Vec<(Bar, u64)> = Vec::new();
-    let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(unreadable)? {
-        let line = record.position().map_or(0, ::csv::Position::line);
-        match columns.bar(&record) {
+    while let Some((line, bar)) = lines.next_bar()? {
+        match bar {
             Ok(bar) => bars.push((bar, line)),
             Err(reason) => read.complain(path, line, &reason),
         }
@@ -89,6 +80,55 @@ pub fn parse(source: impl Read, path: &Path) -> Result<CsvBars, CsvError> {
         return Err(CsvError::NoBars { path: path.to_owned(), first });
     }
     Ok(read)
+}
+
+/// The lines of a file, one by one, in its order: for files that do not fit into memory.
+pub struct Lines<R> {
+    reader: ::csv::Reader<R>,
+    columns: Columns,
+    record: ByteRecord,
+    path: PathBuf,
+}
+
+impl Lines<File> {
+    /// # Errors
+    /// When the file cannot be opened or lacks a column.
+    pub fn open(path: &Path) -> Result<Self, CsvError> {
+        let file = File::open(path).map_err(|source| CsvError::Unreadable { path: path.to_owned(), source })?;
+        Self::new(file, path)
+    }
+}
+
+impl<R: Read> Lines<R> {
+    fn new(source: R, path: &Path) -> Result<Self, CsvError> {
+        let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(source);
+        let header = reader.byte_headers().map_err(|error| unreadable(path, error))?.clone();
+        let columns = Columns::find(&header).map_err(|column| {
+            let found: Vec<_> = header.iter().map(|name| String::from_utf8_lossy(name)).collect();
+            CsvError::NoColumn { path: path.to_owned(), column, found: found.join(",").chars().take(200).collect() }
+        })?;
+        Ok(Self { reader, columns, record: ByteRecord::new(), path: path.to_owned() })
+    }
+
+    /// The number of the next line, and its bar or why it is none; `None` at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    #[expect(clippy::type_complexity, reason = "an error of the file, the end of it, a line, an error of the line")]
+    pub fn next_bar(&mut self) -> Result<Option<(u64, Result<Bar, String>)>, CsvError> {
+        let is_there = self.reader.read_byte_record(&mut self.record).map_err(|error| unreadable(&self.path, error))?;
+        let line = self.record.position().map_or(0, ::csv::Position::line);
+        Ok(is_there.then(|| (line, self.columns.bar(&self.record))))
+    }
+
+    /// Bytes of the file that are read.
+    pub fn bytes(&self) -> u64 {
+        self.reader.position().byte()
+    }
+}
+
+fn unreadable(path: &Path, error: ::csv::Error) -> CsvError {
+    CsvError::Unreadable { path: path.to_owned(), source: error.into() }
 }
 
 impl CsvBars {
@@ -146,18 +186,36 @@ impl Columns {
     }
 }
 
-fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+pub(super) fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
+    let usual = usual_time(text);
+    if usual.is_none()
+        && let Ok(time) = DateTime::parse_from_rfc3339(text)
+    {
         return Ok(time.with_timezone(&Utc));
     }
-    let local = TIME_FORMATS
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+    let local = usual
+        .or_else(|| TIME_FORMATS.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()))
         .ok_or_else(|| format!("time {} is none, expected 2024-01-16 09:31:00", shown(text)))?;
     match EXCHANGE_ZONE.from_local_datetime(&local) {
         LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => Ok(time.with_timezone(&Utc)),
         LocalResult::None => Err(format!("time {text} does not exist in New York: clocks went forward")),
     }
+}
+
+/// `2024-01-16 09:31:00`, as nearly every line has it, without the price of a format that is interpreted.
+fn usual_time(text: &str) -> Option<NaiveDateTime> {
+    let bytes = text.as_bytes();
+    let marks = [(4, b'-'), (7, b'-'), (10, b' '), (13, b':'), (16, b':')];
+    if bytes.len() != 19 || marks.iter().any(|&(place, mark)| bytes[place] != mark) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        bytes[from..to]
+            .iter()
+            .try_fold(0_u32, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+    };
+    let date = NaiveDate::from_ymd_opt(number(0, 4)?.try_into().ok()?, number(5, 7)?, number(8, 10)?)?;
+    date.and_hms_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?)
 }
 
 fn shown(text: &str) -> String {
@@ -206,6 +264,23 @@ mod tests {
             assert_eq!(read.bars[0].time.to_rfc3339(), "2024-01-16T14:31:00+00:00");
             assert_eq!(read.bars[0].low, Decimal::new(5, 1));
             assert_eq!(read.bars[0].volume, 10);
+        }
+    }
+
+    #[test]
+    fn the_short_way_to_a_time_is_the_long_way_only_shorter() {
+        for text in ["2024-01-16 09:31:00", "2024-02-29 23:59:59", "0001-01-01 00:00:00"] {
+            let long = NaiveDateTime::parse_from_str(text, TIME_FORMATS[0]).unwrap();
+            assert_eq!(usual_time(text), Some(long));
+        }
+        for text in [
+            "2024-01-16T09:31:00",
+            "2024-13-16 09:31:00",
+            "2023-02-29 00:00:00",
+            "2024-01-16 09:31:0x",
+            "é24-01-16 09:31:00",
+        ] {
+            assert_eq!(usual_time(text), None, "{text}");
         }
     }
 

@@ -1,31 +1,25 @@
 //! `stockstream feed replay`: bars of a file, or simulated ones, as rows of a source database.
 
 use super::pace::Pace;
-use super::target::{Batch, MOST_ROWS, SourceUrl, TableName, Target, explain, is_transient};
+use super::sink::{Sink, TableArgs};
+use super::target::Batch;
 use super::timeline::Timeline;
 use crate::config::SymbolFile;
-use anyhow::Context;
 use chrono::{TimeDelta, Utc};
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use market::{Bar, Symbol};
-use rand::Rng;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
-
-/// The first pause after a lost connection, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+use tracing::info;
 
 /// Options of `feed replay`.
 #[derive(Clone, Debug, Args)]
 pub struct ReplayArgs {
-    /// The source database: mysql://, mariadb:// or postgres://user:password@host:port/database.
-    #[arg(long, env = "SOURCE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    pub database_url: SourceUrl,
+    #[command(flatten)]
+    pub into: TableArgs,
     /// Real prices: an Alpha-Vantage-style file (time,open,high,low,close,volume) of a symbol. May be repeated.
     #[arg(long = "csv", value_name = "SYMBOL=FILE")]
     pub csv: Vec<SymbolFile>,
@@ -50,20 +44,10 @@ pub struct ReplayArgs {
     /// Stop after so many rows.
     #[arg(long, value_name = "N")]
     pub rows: Option<u64>,
-    /// The table: TABLE or SCHEMA.TABLE.
-    #[arg(long, default_value = "stock")]
-    pub table: TableName,
-    /// Make the table if it is not there.
-    #[arg(long)]
-    pub create_table: bool,
-    /// Most rows in one statement.
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = batch_size)]
-    pub batch: usize,
-}
-
-fn batch_size(text: &str) -> Result<usize, String> {
-    let fits = |size: &usize| (1..=MOST_ROWS).contains(size);
-    text.parse().ok().filter(fits).ok_or_else(|| format!("expected a number from 1 to {MOST_ROWS}"))
+    /// Load the files as fast as possible and once: every line is checked by the built-in rules, minutes that are there
+    /// already are corrected or left alone, and what was refused is listed at the end.
+    #[arg(long, requires = "csv", conflicts_with_all = ["speed", "repeat", "go_on", "rows", "history_sessions"])]
+    pub load: bool,
 }
 
 /// What a replay did.
@@ -100,28 +84,25 @@ impl fmt::Display for Summary {
 /// When a file cannot be read, or the database refuses for good: user, password, table, column.
 pub async fn replay(args: ReplayArgs, shutdown: CancellationToken) -> anyhow::Result<Summary> {
     let started = Instant::now();
-    let mut run = Replay { args, target: None, summary: Summary::default(), progress: ProgressBar::hidden() };
+    let sink = Sink::new(args.into.clone());
+    let mut run = Replay { args, sink, summary: Summary::default() };
     let ended = tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(()),
         played = run.play() => played,
     };
-    run.progress.finish_and_clear();
+    run.sink.progress.finish_and_clear();
     ended?;
-    if let Some(target) = run.target.take()
-        && let Err(error) = target.close().await
-    {
-        warn!("the connection to the source database did not end well: {error}");
-    }
+    run.sink.close().await;
+    run.summary.reconnects = run.sink.reconnects;
     run.summary.took = started.elapsed();
     Ok(run.summary)
 }
 
 struct Replay {
     args: ReplayArgs,
-    target: Option<Target>,
+    sink: Sink,
     summary: Summary,
-    progress: ProgressBar,
 }
 
 impl Replay {
@@ -130,10 +111,10 @@ impl Replay {
         let files: Vec<(Symbol, PathBuf)> =
             self.args.csv.iter().map(|csv| (csv.symbol.clone(), csv.file.clone())).collect();
         let mut recorded = if files.is_empty() { None } else { Some(Timeline::recorded(&files, None)?) };
-        self.prepare_table().await?;
+        self.sink.prepare().await?;
         let mut history = self.args.history_sessions;
         if self.args.go_on
-            && let Some(newest) = self.newest_time().await?
+            && let Some(newest) = self.sink.newest_time().await?
         {
             history = 0;
             let from = newest + TimeDelta::minutes(1);
@@ -142,8 +123,8 @@ impl Replay {
         }
         let mut timeline = recorded.unwrap_or_else(|| Timeline::simulated(self.args.seed, history, None));
         self.summary.skipped = timeline.skipped();
-        self.progress = progress_bar(self.total(&timeline));
-        info!(table = %self.args.table, speed = self.args.speed, simulated = files.is_empty(), "the replay begins");
+        self.sink.progress = progress_bar(self.total(&timeline));
+        info!(table = %self.args.into.table, speed = self.args.speed, simulated = files.is_empty(), "the replay begins");
         loop {
             self.play_once(&mut timeline, history).await?;
             if !self.args.repeat || files.is_empty() || self.is_done() {
@@ -165,7 +146,7 @@ impl Replay {
                 pace.wait_for(minute.time).await;
             }
             waiting.extend(minute.bars);
-            if waiting.len() >= self.args.batch {
+            if waiting.len() >= self.args.into.batch {
                 self.write(&mut waiting).await?;
             }
             if self.is_done() {
@@ -192,92 +173,18 @@ impl Replay {
             .map_or(usize::MAX, |most| usize::try_from(most.saturating_sub(self.summary.rows)).unwrap_or(usize::MAX));
         waiting.truncate(left);
         while !waiting.is_empty() {
-            let rows: Vec<_> = waiting.drain(..waiting.len().min(self.args.batch)).collect();
+            let rows: Vec<_> = waiting.drain(..waiting.len().min(self.args.into.batch)).collect();
             self.write_batch(Batch { rows, event_time: Utc::now() }).await?;
         }
         Ok(())
     }
 
     async fn write_batch(&mut self, batch: Batch) -> anyhow::Result<()> {
-        let mut in_doubt = false;
-        let mut pause = Pause::default();
-        loop {
-            let target = self.connected().await?;
-            // What was in flight when the connection was lost may have arrived.
-            let arrived = if in_doubt { target.has(&batch).await } else { Ok(false) };
-            let written = match arrived {
-                Ok(true) => Ok(()),
-                Ok(false) => target.insert(&batch).await,
-                Err(error) => Err(error),
-            };
-            match written {
-                Ok(()) => break,
-                Err(error) if is_transient(&error) => {
-                    in_doubt = true;
-                    self.lost(&error, &mut pause).await;
-                }
-                Err(error) => return Err(explain(error, &self.args.table)),
-            }
-        }
+        self.sink.insert(&batch).await?;
         self.summary.rows += batch.rows.len() as u64;
         self.summary.statements += 1;
-        self.progress.inc(batch.rows.len() as u64);
+        self.sink.progress.inc(batch.rows.len() as u64);
         Ok(())
-    }
-
-    async fn prepare_table(&mut self) -> anyhow::Result<()> {
-        let create = self.args.create_table;
-        let target = self.connected().await?;
-        let prepared = if create { target.create_table().await } else { Ok(()) };
-        prepared.map_err(|error| explain(error, &self.args.table))
-    }
-
-    async fn newest_time(&mut self) -> anyhow::Result<Option<chrono::DateTime<Utc>>> {
-        let newest = self.connected().await?.newest_time().await;
-        newest.map_err(|error| explain(error, &self.args.table))
-    }
-
-    /// The open connection, or a new one however long that takes.
-    async fn connected(&mut self) -> anyhow::Result<&mut Target> {
-        let mut pause = Pause::default();
-        loop {
-            if self.target.is_some() {
-                break;
-            }
-            match Target::connect(&self.args.database_url, &self.args.table).await {
-                Ok(target) => self.target = Some(target),
-                Err(error) if is_transient(&error) => self.wait_after(&error, &mut pause).await,
-                Err(error) => return Err(explain(error, &self.args.table)),
-            }
-        }
-        self.target.as_mut().context("the connection was just made")
-    }
-
-    async fn lost(&mut self, error: &sqlx::Error, pause: &mut Pause) {
-        self.target = None;
-        self.summary.reconnects += 1;
-        self.wait_after(error, pause).await;
-    }
-
-    async fn wait_after(&self, error: &sqlx::Error, pause: &mut Pause) {
-        let next = pause.next();
-        self.progress.suspend(|| {
-            warn!(retry_ms = next.as_millis() as u64, "the source database is away ({error}), trying again");
-        });
-        sleep(next).await;
-    }
-}
-
-/// Pauses that double, each shortened by chance so that many clients do not come back at once.
-#[derive(Default)]
-struct Pause(u32);
-
-impl Pause {
-    fn next(&mut self) -> Duration {
-        let (first, longest) = PAUSES;
-        let full = first.saturating_mul(1 << self.0.min(16)).min(longest);
-        self.0 += 1;
-        full.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 }
 
@@ -311,8 +218,8 @@ mod tests {
     fn the_options_have_their_documented_defaults() {
         let args = Cli::try_parse_from(["replay", URL]).map_err(|error| error.to_string()).unwrap().args;
         assert!(args.csv.is_empty());
-        assert_eq!((args.speed, args.seed, args.batch, args.history_sessions), (60, 7, 500, 5));
-        assert_eq!(args.table.to_string(), "stock");
+        assert_eq!((args.speed, args.seed, args.into.batch, args.history_sessions), (60, 7, 500, 5));
+        assert_eq!(args.into.table.to_string(), "stock");
         assert!(!format!("{args:?}").contains("secret"));
     }
 
@@ -326,18 +233,11 @@ mod tests {
             vec!["replay", URL, "--table=a;b"],
             vec!["replay", URL, "--csv=AMZN"],
             vec!["replay", URL, "--csv=AMZN=x.csv", "--simulated"],
+            vec!["replay", URL, "--load"],
+            vec!["replay", URL, "--load", "--csv=AMZN=x.csv", "--loop"],
         ] {
             assert!(Cli::try_parse_from(&wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn pauses_grow_to_a_limit() {
-        let mut pause = Pause::default();
-        let pauses: Vec<Duration> = (0..20).map(|_| pause.next()).collect();
-        assert!(pauses[0] <= PAUSES.0);
-        assert!(pauses.iter().all(|pause| *pause <= PAUSES.1));
-        assert!(pauses[19] >= PAUSES.1 / 2);
     }
 
     #[test]

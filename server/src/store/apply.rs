@@ -3,7 +3,7 @@
 use super::{
     Counts, Item, PartitionKey, PartitionState, Store, Touched,
     clear::{self, Swept, Truncation},
-    dictionary,
+    dictionary::{self, TagIds},
     fold::{Effect, fold},
     lease, partition,
     stored::read_stored,
@@ -69,6 +69,10 @@ pub struct Writer {
     symbol_ids: HashMap<Symbol, i32>,
     /// The same the other way round, of the rows that were looked up.
     symbols: HashMap<i32, Symbol>,
+    /// The sets of tags that were written.
+    tag_ids: TagIds,
+    /// The suites by which its records are judged.
+    suite_set_id: Option<i32>,
 }
 
 /// The statement that advances the offset, with a share or an exclusive lock on what the topic's partitions share.
@@ -117,6 +121,8 @@ impl Writer {
             connection: Some(connection),
             symbol_ids: HashMap::new(),
             symbols: HashMap::new(),
+            tag_ids: HashMap::new(),
+            suite_set_id: None,
         })
     }
 
@@ -159,6 +165,7 @@ impl Writer {
     pub async fn recover(&mut self, batch: &Batch) -> Result<bool, ApplyError> {
         self.connection = None;
         self.symbol_ids.clear();
+        self.tag_ids.clear();
         let mut connection = self.connection().await?;
         let fenced = || ApplyError::Fenced(self.key.clone());
         let state = partition::read_again(&mut connection, &self.state).await?.ok_or_else(fenced)?;
@@ -168,12 +175,14 @@ impl Writer {
         }
         self.state = state;
         self.connection = Some(connection);
+        // The commit may have come true after the failure was known.
+        self.store.recent().forget_all();
         Ok(committed)
     }
 
     /// The writer's connection, which holds the partition's lock. A new one asks first whether the fence still is this
     /// writer's: who has lost the partition must not end its owner's session.
-    async fn connection(&mut self) -> Result<PgConnection, ApplyError> {
+    pub(super) async fn connection(&mut self) -> Result<PgConnection, ApplyError> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
@@ -185,16 +194,29 @@ impl Writer {
         Ok(connection)
     }
 
+    /// Gives the connection back, and remembers by which suites records are judged from now on.
+    pub(super) fn judging_by(&mut self, connection: PgConnection, suite_set_id: Option<i32>) {
+        self.connection = Some(connection);
+        self.suite_set_id = suite_set_id;
+    }
+
     /// Applies a batch: its rows, tombstones, quarantine, log, counters and offset in one transaction.
     ///
     /// # Errors
     /// Nothing was committed, unless the connection broke during the commit: then [`Writer::recover`] tells.
     pub async fn apply(&mut self, batch: &Batch) -> Result<Committed, ApplyError> {
-        match self.attempt(batch, self.state.watermark).await {
+        let in_doubt = self.store.recent().in_doubt();
+        let result = match self.attempt(batch, self.state.watermark).await {
             // A key above the watermark was there after all: look every key up.
             Err(ApplyError::Database(error)) if is_unique_violation(&error) => self.attempt(batch, i64::MAX).await,
             result => result,
+        };
+        if let Ok(committed) = &result
+            && !committed.reset
+        {
+            in_doubt.touched(committed.touched.iter().map(|touched| &touched.symbol));
         }
+        result
     }
 
     async fn attempt(&mut self, batch: &Batch, watermark: i64) -> Result<Committed, ApplyError> {
@@ -262,7 +284,14 @@ impl Writer {
             topic.snapshot = additions.snapshot.unwrap_or(topic.snapshot);
         }
         let new_symbols = self.resolve_symbols(&mut tx, &effect).await?;
-        let write = RowWriter { state: &self.state, symbol_ids: &self.symbol_ids, new_symbols: &new_symbols };
+        let new_tags = dictionary::tag_ids(&mut tx, &effect.tags(&batch.items), &self.tag_ids).await?;
+        let write = RowWriter {
+            state: &self.state,
+            symbol_ids: &self.symbol_ids,
+            new_symbols: &new_symbols,
+            tag_ids: [&self.tag_ids, &new_tags],
+            suite_set_id: self.suite_set_id,
+        };
         write.rows(&mut tx, batch, &effect, committed_at).await?;
         write.quarantine(&mut tx, batch).await?;
         let mut seq = write.log(&mut tx, &effect, committed_at).await?;
@@ -299,6 +328,7 @@ impl Writer {
         failpoint::pass(Place::AfterCommit);
 
         self.symbol_ids.extend(new_symbols);
+        self.tag_ids.extend(new_tags);
         self.state.epochs = epochs;
         self.state.topic = topic;
         self.state.swept = swept;

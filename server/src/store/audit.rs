@@ -67,6 +67,16 @@ pub struct AuditRow {
     pub detail: Value,
 }
 
+/// An order to the pipeline that was given and taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
+pub struct GivenOrder {
+    pub at: DateTime<Utc>,
+    /// `pause`, `resume`, `start` or `drain`.
+    pub order: String,
+    /// A partition as `topic[0]`, a topic, or `all`.
+    pub subject: String,
+}
+
 /// Records an attempt within the caller's transaction or on its connection, and answers with its `audit_id`.
 ///
 /// # Errors
@@ -96,6 +106,22 @@ impl Store {
         };
         match tokio::time::timeout(READ_TIMEOUT, record).await {
             Ok(result) => Ok(result?),
+            Err(_elapsed) => Err(ReadError::Timeout),
+        }
+    }
+
+    /// The newest orders to the pipeline that were taken, among the last 10,000 attempts. By whom is not for everybody: [`Store::list_audit`] has it.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn given_orders(&self, limit: i64) -> Result<Vec<GivenOrder>, ReadError> {
+        let query = sqlx::query_as(
+            "select at, substr(action, 10) as \"order\", subject from audit
+             where action like 'pipeline.%' and outcome = 'done' and audit_id > (select max(audit_id) from audit) - 10000
+             order by audit_id desc limit $1",
+        );
+        match tokio::time::timeout(READ_TIMEOUT, query.bind(limit).fetch_all(&self.readers)).await {
+            Ok(rows) => Ok(rows?),
             Err(_elapsed) => Err(ReadError::Timeout),
         }
     }

@@ -1,8 +1,11 @@
-//! The dictionaries: small integers for symbols and topics.
+//! The dictionaries: small integers for symbols, topics, and sets of tags.
 
 use market::Symbol;
 use sqlx::{PgConnection, Row};
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 pub(super) async fn topic_id(connection: &mut PgConnection, topic: &str) -> Result<i16, sqlx::Error> {
     // Looked up first: an insert that conflicts would still use a number up.
@@ -53,4 +56,49 @@ pub(super) async fn symbols(connection: &mut PgConnection, ids: Vec<i32>) -> Res
         .iter()
         .filter_map(|row| Some((row.get("symbol_id"), row.get::<String, _>("symbol").parse().ok()?)))
         .collect())
+}
+
+/// Sets of tags by their codes, in the order of the suites.
+pub(super) type TagIds = HashMap<Vec<Arc<str>>, i16>;
+
+/// Stands for every set for which there is no number left.
+const MORE_TAGS: i16 = i16::MAX;
+/// How often a number is asked for that others may be taking at the same moment.
+const ATTEMPTS: u32 = 8;
+
+/// The ids of the sets of tags that are not known yet. They are added in the same transaction, like symbols, and in
+/// order, so that writers do not wait for each other in a circle.
+pub(super) async fn tag_ids(
+    connection: &mut PgConnection,
+    wanted: &HashSet<&[Arc<str>]>,
+    known: &TagIds,
+) -> Result<TagIds, sqlx::Error> {
+    let mut missing: Vec<&[Arc<str>]> = wanted.iter().filter(|tags| !known.contains_key(**tags)).copied().collect();
+    missing.sort_unstable();
+    let mut found = TagIds::new();
+    for tags in missing {
+        let codes: Vec<&str> = tags.iter().map(|code| &**code).collect();
+        found.insert(tags.to_vec(), tag_id(connection, &codes).await?);
+    }
+    Ok(found)
+}
+
+async fn tag_id(connection: &mut PgConnection, codes: &[&str]) -> Result<i16, sqlx::Error> {
+    for _ in 0..ATTEMPTS {
+        let known = sqlx::query_scalar("select tag_id from suite_tag where codes = $1").bind(codes);
+        if let Some(tag_id) = known.fetch_optional(&mut *connection).await? {
+            return Ok(tag_id);
+        }
+        // Without a sequence, which would lose numbers to every transaction that is rolled back.
+        sqlx::query(
+            "insert into suite_tag (tag_id, codes)
+             select next, $1 from (select coalesce(max(tag_id), 0) + 1 as next from suite_tag where tag_id < $2) free
+             where next < $2 on conflict do nothing",
+        )
+        .bind(codes)
+        .bind(MORE_TAGS)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(MORE_TAGS)
 }

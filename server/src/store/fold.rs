@@ -4,8 +4,11 @@
 use cdc::{DecodeError, KeyState, Op, Outcome, Position, Snapshot, Version, is_coarser_copy, judge};
 use chrono::{DateTime, Utc};
 use market::{Bar, StockRow, Symbol};
-use quality::{RuleSet, Violation};
-use std::collections::{HashMap, hash_map::Entry};
+use quality::{RuleSet, Violation, suite::Unmet};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+};
 
 /// One consumed record, decoded and checked, on its way into the store.
 #[derive(Clone, Debug)]
@@ -65,7 +68,16 @@ pub struct Upsert {
     pub source_at: Option<DateTime<Utc>>,
     /// Where in a snapshot it was read, if it was.
     pub snapshot: Snapshot,
+    /// The built-in rules that tagged it.
     pub rules: RuleSet,
+    /// The codes of the expectations of suites that tagged it.
+    pub tags: Vec<Arc<str>>,
+}
+
+impl Upsert {
+    fn is_tagged(&self) -> bool {
+        !self.rules.is_empty() || !self.tags.is_empty()
+    }
 }
 
 /// A record for quarantine: raw, with the reasons.
@@ -83,7 +95,11 @@ pub struct Refused {
 #[derive(Clone, Debug)]
 pub enum RefusedReason {
     Decode(DecodeError),
-    Rules(Vec<Violation>),
+    /// Broken rules and unmet expectations of suites, at least one of them critical.
+    Rules {
+        violations: Vec<Violation>,
+        unmet: Vec<Unmet>,
+    },
     /// Postgres refused the row.
     Store {
         message: String,
@@ -156,6 +172,17 @@ pub(super) struct Effect {
     pub touched: Vec<Touched>,
     pub counts: Counts,
     pub max_record_id: i64,
+}
+
+impl Effect {
+    /// The sets of tags of the rows that are written, each once.
+    pub fn tags<'i>(&self, items: &'i [Item]) -> HashSet<&'i [Arc<str>]> {
+        let rows = self.inserts.iter().chain(&self.updates).filter_map(|(index, _)| match &items[*index] {
+            Item::Upsert(upsert) if !upsert.tags.is_empty() => Some(upsert.tags.as_slice()),
+            _ => None,
+        });
+        rows.collect()
+    }
 }
 
 struct Key {
@@ -291,7 +318,7 @@ pub(super) fn fold(
             }
             (Outcome::Applied, Some(upsert)) => {
                 effect.counts.applied += 1;
-                effect.counts.tagged += i64::from(upsert.rules != RuleSet::default());
+                effect.counts.tagged += i64::from(upsert.is_tagged());
                 let shows = (upsert.symbol.clone(), upsert.bar.time);
                 let new = key.shows.is_none();
                 let moved = key.shows.take().filter(|old| *old != shows);

@@ -44,11 +44,16 @@ impl Store {
         Ok(Head { epoch: row.get("epoch"), seq: row.get("seq") })
     }
 
-    /// The candles of `symbols` that changed after `since`, at most `limit` of them.
+    /// The candles of `symbols`, or of all, that changed after `since`, at most `limit` of them.
     ///
     /// # Errors
     /// Postgres does not answer.
-    pub async fn changes_since(&self, since: i64, symbols: &[Symbol], limit: i64) -> Result<ChangesSince, sqlx::Error> {
+    pub async fn changes_since(
+        &self,
+        since: i64,
+        symbols: Option<&[Symbol]>,
+        limit: i64,
+    ) -> Result<ChangesSince, sqlx::Error> {
         let mut tx = self.readers().begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         changes_in(&mut tx, since, symbols, limit).await
@@ -59,7 +64,7 @@ impl Store {
 pub(super) async fn changes_in(
     tx: &mut PgConnection,
     since: i64,
-    symbols: &[Symbol],
+    symbols: Option<&[Symbol]>,
     limit: i64,
 ) -> Result<ChangesSince, sqlx::Error> {
     let seq: i64 = sqlx::query_scalar("select seq from stream_head").fetch_one(&mut *tx).await?;
@@ -76,7 +81,7 @@ pub(super) async fn changes_in(
     if !reaches {
         return Ok(ChangesSince::Gone);
     }
-    let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+    let names: Option<Vec<&str>> = symbols.map(|symbols| symbols.iter().map(Symbol::as_str).collect());
     let rows = sqlx::query(
         "select symbol, time, max(event_time) as event_time, max(committed_at) as committed_at,
                 bool_and(outcome = 'n') as new
@@ -84,7 +89,7 @@ pub(super) async fn changes_in(
              cross join lateral unnest(symbol_ids, times, event_times, outcomes) with ordinality
                 as change (symbol_id, time, event_time, outcome, place)
              join symbol using (symbol_id)
-             where last_seq > $1 and first_seq + place - 1 > $1 and symbol = any($2) and outcome <> 'l'
+             where last_seq > $1 and first_seq + place - 1 > $1 and ($2::text[] is null or symbol = any($2)) and outcome <> 'l'
              group by symbol, time order by time, symbol limit $3 + 1",
     )
     .bind(since)

@@ -39,7 +39,7 @@ impl Store {
         within(async {
             let mut transaction =
                 self.readers().begin_with("begin transaction isolation level repeatable read, read only").await?;
-            let (seq, candles) = match changes_in(&mut transaction, since, symbols, limit).await? {
+            let (seq, candles) = match changes_in(&mut transaction, since, Some(symbols), limit).await? {
                 ChangesSince::Known { seq, candles } => (seq, candles),
                 ChangesSince::Gone => return Ok(Missed::Gone),
             };

@@ -4,7 +4,7 @@
 //! A reader's session can do no harm three times over: it has stepped down to a role that may only read, its
 //! transactions are read-only, and Postgres itself ends a statement, or an idle transaction, that takes too long.
 
-use super::{Policy, Store};
+use super::{Policy, Store, recent::Recent};
 use sqlx::{
     Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -25,6 +25,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long an idle connection may take to show that it still leads somewhere; then it is closed. One that swallows every
 /// byte would otherwise hold up whoever is given it.
 const ALIVE_WITHIN: Duration = Duration::from_millis(500);
+/// For how long a reader's connection needs no such proof after it was given back, when sqlx asked for one: under load that
+/// spares each question one of three ways to Postgres and back.
+const TRUSTED: Duration = Duration::from_millis(500);
 /// Postgres ends a reader's statement after this long: before [`super::READ_TIMEOUT`], so that it does not go on for nobody.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// Postgres ends a reader's session that holds a transaction open and asks nothing.
@@ -47,7 +50,12 @@ impl Store {
         let pool = pool(OWN_CONNECTIONS)
             .before_acquire(|connection, _| Box::pin(async move { Ok(is_alive(connection).await) }))
             .connect_lazy_with(options.application_name("stockstream"));
-        Self { pool, readers, migrated, policy: Policy::default() }
+        Self { pool, readers, migrated, recent: Recent::default(), policy: Policy::default() }
+    }
+
+    /// Whether this process has seen that the database is this version's: before that, it writes nothing into it.
+    pub fn is_migrated(&self) -> bool {
+        self.migrated.get().is_some()
     }
 
     /// For everything that changes something.
@@ -99,7 +107,8 @@ fn readers(pool: PgPoolOptions, options: &PgConnectOptions, migrated: Arc<OnceLo
     // The migration makes the role: connections from before it are not used again.
     .before_acquire(move |connection, meta| {
         let current = migrated.get().is_none_or(|at| meta.age < at.elapsed());
-        Box::pin(async move { Ok(current && is_alive(connection).await) })
+        let is_trusted = meta.idle_for < TRUSTED;
+        Box::pin(async move { Ok(current && (is_trusted || is_alive(connection).await)) })
     })
     .connect_lazy_with(options)
 }

@@ -12,6 +12,8 @@ pub struct PartitionProgress {
     pub incarnation: i32,
     /// Offset after the last committed record.
     pub next_offset: i64,
+    /// Raised by each taker, and by a redrive that changed a row.
+    pub fence: i64,
     pub consumed: i64,
     pub applied: i64,
     pub late: i64,
@@ -31,7 +33,7 @@ impl Store {
     /// Postgres does not answer.
     pub async fn list_progress(&self) -> Result<Vec<PartitionProgress>, ReadError> {
         let query = sqlx::query_as(
-            "select t.name as topic, o.partition, o.incarnation, o.next_offset, o.consumed, o.applied, o.late, o.duplicate,
+            "select t.name as topic, o.partition, o.incarnation, o.next_offset, o.fence, o.consumed, o.applied, o.late, o.duplicate,
                     o.deleted, o.control, o.quarantined, o.tagged, o.updated_at
              from kafka_offset o join topic t using (topic_id) order by t.name, o.partition",
         );

@@ -96,7 +96,7 @@ pub struct Resolution {
     "topic": "dbserver1.stream_db.stock", "partition": 0, "incarnation": 1, "offset": 17,
     "received_at": "2024-01-16T14:31:00Z", "timestamp": "2024-01-16T14:30:59.870Z", "stage": "rules",
     "codes": ["envelope"], "reason": "open 153.6 is above high 153.5; expected low ≤ open, close ≤ high",
-    "rule_version": 1, "key_bytes": 15, "value_bytes": 612, "resolution": {
+    "rule_version": 1, "suites_digest": null, "key_bytes": 15, "value_bytes": 612, "resolution": {
         "state": "open", "outcome": null, "attempts": 0, "at": null, "by": null, "note": null, "audit_id": null
     }
 }))]
@@ -110,7 +110,7 @@ pub struct QuarantinedRecord {
     /// The record's own timestamp.
     #[schema(required)]
     pub timestamp: Option<DateTime<Utc>>,
-    /// What refused it: `decode`, `rules`, or later ones.
+    /// What refused it: `decode`, `rules`, `suite`, or later ones.
     pub stage: String,
     /// Why, for programs, worst first.
     pub codes: Vec<String>,
@@ -118,6 +118,9 @@ pub struct QuarantinedRecord {
     pub reason: String,
     /// Version of the rules that refused it.
     pub rule_version: i32,
+    /// SHA-256 of the suites that judged it last, in hex; `null`: none did.
+    #[schema(required)]
+    pub suites_digest: Option<String>,
     /// Length of the key; `null` when there is none.
     #[schema(required)]
     pub key_bytes: Option<i32>,
@@ -149,6 +152,7 @@ impl FromRow<'_, PgRow> for QuarantinedRecord {
             codes: row.try_get("codes")?,
             reason: row.try_get("reason")?,
             rule_version: row.try_get("rule_version")?,
+            suites_digest: row.try_get("suites_digest")?,
             key_bytes: row.try_get("key_bytes")?,
             value_bytes: row.try_get("value_bytes")?,
             resolution: Resolution {
@@ -233,8 +237,8 @@ impl Store {
         let query = sqlx::query(
             "select t.name, q.topic_id, q.incarnation, q.partition, q.\"offset\", q.received_at, q.timestamp_ms,
                 octet_length(q.key) as key_bytes, octet_length(q.value) as value_bytes, q.stage, q.codes, q.reason,
-                q.rule_version, q.resolution, q.outcome, q.attempts, q.resolved_at, q.resolved_by, q.note, q.audit_id
-             from quarantine q join topic t using (topic_id)
+                q.rule_version, s.digest as suites_digest, q.resolution, q.outcome, q.attempts, q.resolved_at, q.resolved_by, q.note, q.audit_id
+             from quarantine q join topic t using (topic_id) left join suite_set s using (suite_set_id)
              where ($1::text is null or t.name = $1)
                 and ($2::integer is null or q.partition = $2)
                 and ($3::text is null or $3 = any(q.codes))
@@ -293,8 +297,9 @@ impl Store {
     /// One refused record with its bytes; `None` when it is not in quarantine.
     pub async fn find_quarantined(&self, id: &RecordId) -> Result<Option<QuarantinedBytes>, ReadError> {
         let query = sqlx::query(
-            "select t.name, q.*, octet_length(q.key) as key_bytes, octet_length(q.value) as value_bytes
-             from quarantine q join topic t using (topic_id)
+            "select t.name, q.*, s.digest as suites_digest, octet_length(q.key) as key_bytes,
+                octet_length(q.value) as value_bytes
+             from quarantine q join topic t using (topic_id) left join suite_set s using (suite_set_id)
              where t.name = $1 and q.partition = $2 and q.\"offset\" = $3 and ($4::integer is null or q.incarnation = $4)
              order by q.incarnation desc limit 1",
         )

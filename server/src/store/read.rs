@@ -4,16 +4,21 @@
 //! by index probes where its window begins or ends and only then reads the view, because Postgres sorts the whole
 //! range of a `distinct on` before a `limit` can stop it.
 
-use super::Store;
+use super::{Store, price::read_bar};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures::TryStreamExt;
 use market::{
-    Bar, Stats, Symbol, Timeframe, aggregate,
+    Bar, Stats, Symbol, Timeframe, Unit, aggregate,
     wire::{LatestBar, SymbolInfo},
 };
-use rust_decimal::Decimal;
-use sqlx::{FromRow, PgConnection, postgres::PgRow};
-use std::{future::Future, time::Duration};
+use sqlx::{
+    FromRow, PgConnection, Row,
+    postgres::{PgRow, types::PgInterval},
+};
+use std::{
+    future::{Future, ready},
+    time::Duration,
+};
 
 /// The longest a reader waits for one answer, the wait for a free connection included.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,7 +105,7 @@ impl BarsQuery {
 
 /// Start of the first bucket that starts at `time` or later.
 fn ceiling(timeframe: Timeframe, time: DateTime<Utc>) -> DateTime<Utc> {
-    if timeframe == Timeframe::Minute1 {
+    if timeframe == Timeframe::MINUTE_1 {
         return time;
     }
     let bucket = timeframe.bucket(time);
@@ -119,23 +124,6 @@ fn last_instant() -> DateTime<Utc> {
 
 fn midnight(year: i32, month: u32, day: u32) -> DateTime<Utc> {
     NaiveDate::from_ymd_opt(year, month, day).unwrap_or_default().and_time(chrono::NaiveTime::MIN).and_utc()
-}
-
-#[derive(FromRow)]
-struct BarRow {
-    time: DateTime<Utc>,
-    open: Decimal,
-    high: Decimal,
-    low: Decimal,
-    close: Decimal,
-    volume: i64,
-}
-
-impl From<BarRow> for Bar {
-    fn from(row: BarRow) -> Self {
-        let BarRow { time, open, high, low, close, volume } = row;
-        Self { time, open, high, low, close, volume }
-    }
 }
 
 macro_rules! bars_where {
@@ -191,20 +179,30 @@ const NEWEST_BUCKETS: &str = concat!(
     buckets!("date_bin($5, time, timestamptz 'epoch')", "time >= $2 and time < bucket.start", "desc"),
     bars_where!("time >= (select min(start) from bucket) and time < $3")
 );
-/// A day is the exchange's; 25 hours after its midnight is always inside the next one.
+/// Days, weeks and months of the exchange's calendar; `$5` names the calendar unit, `$6` is how many months a bucket has
+/// (1 for days and weeks), `$7` its length in the calendar.
+macro_rules! calendar_buckets {
+    ($next:literal, $order:literal) => {
+        buckets!(
+            "(date_trunc($5, time at time zone 'America/New_York') - make_interval(months =>
+                (extract(month from time at time zone 'America/New_York')::int - 1) % $6)) at time zone 'America/New_York'",
+            $next,
+            $order
+        )
+    };
+}
 const OLDEST_DAYS: &str = concat!(
-    buckets!(
-        "date_trunc('day', time, 'America/New_York')",
-        "time >= date_trunc('day', bucket.start + interval '25 hours', 'America/New_York') and time < $3",
+    calendar_buckets!(
+        "time >= (bucket.start at time zone 'America/New_York' + $7) at time zone 'America/New_York' and time < $3",
         ""
     ),
     bars_where!(
         "time >= $2 and time < least($3,
-            (select date_trunc('day', max(start) + interval '25 hours', 'America/New_York') from bucket))"
+            (select (max(start) at time zone 'America/New_York' + $7) at time zone 'America/New_York' from bucket))"
     )
 );
 const NEWEST_DAYS: &str = concat!(
-    buckets!("date_trunc('day', time, 'America/New_York')", "time >= $2 and time < bucket.start", "desc"),
+    calendar_buckets!("time >= $2 and time < bucket.start and $7 > interval '0'", "desc"),
     bars_where!("time >= (select min(start) from bucket) and time < $3")
 );
 
@@ -212,26 +210,29 @@ const NEWEST_DAYS: &str = concat!(
 const FOLD_ROWS: usize = 2_000;
 
 /// The answer to `query`, oldest first.
-async fn read_bars(connection: &mut PgConnection, query: &BarsQuery) -> Result<Vec<Bar>, sqlx::Error> {
-    let sql = match (query.timeframe, query.descending) {
-        (Timeframe::Minute1, false) => OLDEST_MINUTES,
-        (Timeframe::Minute1, true) => NEWEST_MINUTES,
-        (Timeframe::Day1, false) => OLDEST_DAYS,
-        (Timeframe::Day1, true) => NEWEST_DAYS,
-        (_, false) => OLDEST_BUCKETS,
-        (_, true) => NEWEST_BUCKETS,
+pub(super) async fn read_bars(connection: &mut PgConnection, query: &BarsQuery) -> Result<Vec<Bar>, sqlx::Error> {
+    let timeframe = query.timeframe;
+    let sql = match (timeframe, timeframe.is_intraday(), query.descending) {
+        (Timeframe::MINUTE_1, _, false) => OLDEST_MINUTES,
+        (Timeframe::MINUTE_1, _, true) => NEWEST_MINUTES,
+        (_, true, false) => OLDEST_BUCKETS,
+        (_, true, true) => NEWEST_BUCKETS,
+        (_, false, false) => OLDEST_DAYS,
+        (_, false, true) => NEWEST_DAYS,
     };
     let (from, to) = query.range();
     if from >= to || query.limit == 0 {
         return Ok(Vec::new());
     }
-    let mut bound =
-        sqlx::query_as::<_, BarRow>(sql).bind(query.symbol.as_str()).bind(from).bind(to).bind(i64::from(query.limit));
-    if !matches!(query.timeframe, Timeframe::Minute1 | Timeframe::Day1) {
-        bound = bound.bind(query.timeframe.duration());
+    let mut bound = sqlx::query(sql).bind(query.symbol.as_str()).bind(from).bind(to).bind(i64::from(query.limit));
+    if !timeframe.is_intraday() {
+        let (unit, months, length) = calendar(timeframe);
+        bound = bound.bind(unit).bind(months).bind(length);
+    } else if timeframe != Timeframe::MINUTE_1 {
+        bound = bound.bind(timeframe.duration());
     }
-    let rows = bound.fetch(connection).map_ok(Bar::from);
-    if query.timeframe == Timeframe::Minute1 {
+    let rows = bound.fetch(connection).and_then(|row| ready(read_bar(&row, 0)));
+    if timeframe == Timeframe::MINUTE_1 {
         return rows.try_collect().await;
     }
     rows.try_chunks(FOLD_ROWS)
@@ -239,10 +240,21 @@ async fn read_bars(connection: &mut PgConnection, query: &BarsQuery) -> Result<V
         .try_fold(Vec::new(), |mut bars: Vec<Bar>, rows| async move {
             // Aggregating is associative, so the bucket that the piece before left open goes in again.
             let open = bars.pop();
-            bars.extend(aggregate(open.into_iter().chain(rows), query.timeframe));
+            bars.extend(aggregate(open.into_iter().chain(rows), timeframe));
             Ok(bars)
         })
         .await
+}
+
+/// The calendar unit, the number of months and the length of a bucket, as [`calendar_buckets`] takes them.
+fn calendar(timeframe: Timeframe) -> (&'static str, i32, PgInterval) {
+    let count = i32::from(timeframe.count());
+    let length = |months, days| PgInterval { months, days, microseconds: 0 };
+    match timeframe.unit() {
+        Unit::Week => ("week", 1, length(0, 7)),
+        Unit::Month => ("month", count, length(count, 0)),
+        _ => ("day", 1, length(0, 1)),
+    }
 }
 
 pub(super) async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ReadError> {
@@ -259,13 +271,38 @@ pub(super) async fn minutes_in(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Vec<Bar>, sqlx::Error> {
-    let rows = sqlx::query_as::<_, BarRow>(bars_where!("time >= $2 and time < $3"))
-        .bind(symbol.as_str())
-        .bind(from)
-        .bind(to)
-        .fetch_all(connection)
-        .await?;
-    Ok(rows.into_iter().map(Bar::from).collect())
+    let rows = sqlx::query(bars_where!("time >= $2 and time < $3")).bind(symbol.as_str()).bind(from).bind(to);
+    rows.fetch(connection).and_then(|row| ready(read_bar(&row, 0))).try_collect().await
+}
+
+/// The newest one-minute bar of each of `symbols`, or of all, by name. A symbol without bars is left out.
+pub(super) async fn newest_minutes(
+    connection: &mut PgConnection,
+    symbols: Option<&[Symbol]>,
+) -> Result<Vec<LatestBar>, sqlx::Error> {
+    let asked: Option<Vec<&str>> = symbols.map(|list| list.iter().map(Symbol::as_str).collect());
+    let rows: Vec<PgRow> = sqlx::query(
+        "select symbol.symbol, bar.time, open, high, low, close, volume, event_time, committed_at
+         from symbol
+         cross join lateral (select max(time) as time from stock where symbol_id = symbol.symbol_id) newest
+         cross join lateral (select time, open, high, low, close, volume, event_time, committed_at
+            from bar where symbol_id = symbol.symbol_id and time = newest.time limit 1) bar
+         where $1::text[] is null or symbol.symbol = any($1)
+         order by symbol.symbol",
+    )
+    .bind(asked)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LatestBar {
+                symbol: parse_symbol(row.try_get(0)?)?,
+                bar: read_bar(row, 1)?,
+                event_time: row.try_get(7)?,
+                committed_at: row.try_get(8)?,
+            })
+        })
+        .collect()
 }
 
 fn parse_symbol(text: &str) -> Result<Symbol, sqlx::Error> {
@@ -323,6 +360,9 @@ impl Store {
     /// The bars asked for, in the order asked for. Longer bars are what [`market::aggregate`] makes of the one-minute
     /// bars; a page never splits one.
     pub async fn bars(&self, query: &BarsQuery) -> Result<Vec<Bar>, ReadError> {
+        if let Some(bars) = self.recent_bars(query).await? {
+            return Ok(bars);
+        }
         let mut bars = within(async { read_bars(&mut *self.readers().acquire().await?, query).await }).await?;
         if query.descending {
             bars.reverse();
@@ -343,7 +383,7 @@ impl Store {
     /// The `n`-th one-minute bar, oldest first, counted from 0. Walks an index: `n` entries are read.
     pub async fn bar_at(&self, symbol: &Symbol, n: i64) -> Result<Option<Bar>, ReadError> {
         let row = within(
-            sqlx::query_as::<_, BarRow>(bars_where!(
+            sqlx::query(bars_where!(
                 "time = (select time from (select distinct time from stock
                     where symbol_id = (select symbol_id from symbol where symbol = $1)
                     order by time offset $2 limit 1) nth)"
@@ -353,37 +393,17 @@ impl Store {
             .fetch_optional(self.readers()),
         )
         .await?;
-        Ok(row.map(Bar::from))
+        Ok(row.map(|row| read_bar(&row, 0)).transpose()?)
     }
 
     /// The newest one-minute bar of each of `symbols`, or of all, by name. A symbol without bars is left out.
     pub async fn latest(&self, symbols: Option<&[Symbol]>) -> Result<Vec<LatestBar>, ReadError> {
-        let asked: Option<Vec<&str>> = symbols.map(|list| list.iter().map(Symbol::as_str).collect());
-        let rows: Vec<PgRow> = within(
-            sqlx::query(
-                "select symbol.symbol, bar.*
-                 from symbol
-                 cross join lateral (select max(time) as time from stock where symbol_id = symbol.symbol_id) newest
-                 cross join lateral (select time, open, high, low, close, volume, event_time, committed_at
-                    from bar where symbol_id = symbol.symbol_id and time = newest.time limit 1) bar
-                 where $1::text[] is null or symbol.symbol = any($1)
-                 order by symbol.symbol",
-            )
-            .bind(asked)
-            .fetch_all(self.readers()),
-        )
-        .await?;
-        rows.iter()
-            .map(|row| {
-                use sqlx::Row;
-                Ok(LatestBar {
-                    symbol: parse_symbol(row.try_get("symbol")?)?,
-                    bar: BarRow::from_row(row)?.into(),
-                    event_time: row.try_get("event_time")?,
-                    committed_at: row.try_get("committed_at")?,
-                })
-            })
-            .collect()
+        if let Some(symbols) = symbols
+            && let Some(latest) = self.recent_latest(symbols).await?
+        {
+            return Ok(latest);
+        }
+        within(async { newest_minutes(&mut *self.readers().acquire().await?, symbols).await }).await
     }
 
     /// What the newest `limit` bars with `start ≤ time < end` amount to; `None` when there are none.

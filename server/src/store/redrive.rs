@@ -4,9 +4,13 @@
 //! key up, for it has no watermark; and when it changed anything it raises the fence, so that the writer, whose memory
 //! of the partition is now wrong, opens the partition anew.
 
+mod keep;
 mod pass;
 
-use super::{IsSimulated, Item, PartitionKey, ReadError, RecordId, RefusedReason, Store, lease};
+use super::{
+    IsSimulated, Item, PartitionKey, ReadError, RecordId, RefusedReason, Store, SuiteSet, judgement::suite_set_id,
+    lease,
+};
 use cdc::RawRecord;
 use pass::Pass;
 use serde::{Deserialize, Serialize};
@@ -143,12 +147,13 @@ impl From<sqlx::Error> for RedriveError {
     }
 }
 
-/// Says what a record means, by today's decoder and rules; the incarnation is the one of its offset.
+/// Says what a record means, by today's decoder, rules and suites; the incarnation is the one of its offset.
 pub type Understand<'a> = &'a (dyn Fn(&RawRecord<'_>, i32) -> Result<Item, RefusedReason> + Sync);
 
 impl Store {
     /// Redrives the selected records, partition by partition in the order of their offsets. Each transaction holds the
-    /// rows, the change log, the counters, the resolutions and the line of the audit trail.
+    /// rows, the change log, the counters, the resolutions and the line of the audit trail. `suites` are those by which
+    /// `understand` judges.
     ///
     /// # Errors
     /// The record is not there, or Postgres does not answer, or a writer holds a partition for too long.
@@ -156,6 +161,7 @@ impl Store {
         &self,
         request: &RedriveRequest,
         understand: Understand<'_>,
+        suites: Option<&SuiteSet>,
         is_simulated: &IsSimulated,
     ) -> Result<RedriveReport, RedriveError> {
         let mut request = request.clone();
@@ -166,6 +172,10 @@ impl Store {
         let mut report = RedriveReport { dry_run: request.dry_run, ..RedriveReport::default() };
         let mut connection = lease::connect(self).await?;
         sqlx::raw_sql("set lock_timeout = '10s'").execute(&mut connection).await?;
+        let suite_set_id = match suites {
+            Some(set) if !request.dry_run => Some(suite_set_id(&mut connection, set).await?),
+            _ => None,
+        };
         for (topic_id, key) in partitions(&mut connection, &request.selection).await? {
             let mut after = (0, -1);
             // A dry run sees its own effects only within one transaction, and ends with it.
@@ -175,7 +185,7 @@ impl Store {
                 let mut tx = connection.begin().await?;
                 let Some(state) = pass::lock(&mut tx, topic_id, &key).await? else { break };
                 let offsets = select(&mut tx, topic_id, &key, &request.selection, after, chunk.min(room) + 1).await?;
-                let pass = Pass { key: &key, state, request: &request, understand, is_simulated };
+                let pass = Pass { key: &key, state, request: &request, understand, suite_set_id, is_simulated };
                 let taken = offsets.len().min(chunk.min(room) as usize);
                 if taken > 0 {
                     pass.run(&mut tx, &offsets[..taken], &mut report).await?;
@@ -183,7 +193,9 @@ impl Store {
                 if request.dry_run {
                     tx.rollback().await?;
                 } else {
+                    let in_doubt = self.recent().in_doubt();
                     tx.commit().await?;
+                    drop(in_doubt);
                 }
                 report.more |= offsets.len() as i64 > room;
                 match offsets.get(taken.wrapping_sub(1)) {

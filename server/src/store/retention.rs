@@ -36,10 +36,16 @@ pub struct Pruned {
     pub batches: u64,
     /// Runs of expectation suites.
     pub runs: u64,
+    pub findings: u64,
+    /// Minutes of the history of freshness.
+    pub minutes: u64,
 }
 
 /// How long what suites found is kept; of each suite the last run stays.
 const VALIDATION_RUNS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long a finding is kept after it last changed, whether it holds or not.
+const FINDINGS: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Rows deleted by one statement.
 const STEP: i64 = 5_000;
@@ -105,6 +111,10 @@ impl Store {
         if let Some(before) = before(VALIDATION_RUNS) {
             pruned.runs = self.prune_validations(before).await?;
         }
+        if let Some(before) = before(FINDINGS) {
+            pruned.findings = self.prune_findings(before, STEP).await?;
+        }
+        pruned.minutes = self.prune_freshness(now).await?;
         Ok(pruned)
     }
 
@@ -120,6 +130,9 @@ impl Store {
                         .increment(pruned.batches);
                     metrics::counter!("stockstream_pruned_rows_total", "table" => "validation_run")
                         .increment(pruned.runs);
+                    metrics::counter!("stockstream_pruned_rows_total", "table" => "finding").increment(pruned.findings);
+                    metrics::counter!("stockstream_pruned_rows_total", "table" => "freshness_minute")
+                        .increment(pruned.minutes);
                     BREATH
                 }
                 // Away, or not migrated yet.

@@ -1,6 +1,6 @@
 //! What expectation suites found: runs, and the trend of each expectation.
 
-use super::{ReadError, Store, read::within};
+use super::{ReadError, Store, read::within, validate};
 use chrono::{DateTime, Utc};
 use quality::suite::{ExpectationResult, ValidationResult};
 use serde::{Deserialize, Serialize};
@@ -191,18 +191,52 @@ impl Store {
         .await
     }
 
-    /// The first run, and when it began, since which a suite has been failing; `None` when its last run met everything.
+    /// The newest run of each of these suites on its table, in their order.
     ///
     /// # Errors
     /// Postgres does not answer.
-    pub async fn failing_since(&self, suite: &str) -> Result<Option<(i64, DateTime<Utc>)>, ReadError> {
+    pub async fn newest_runs(&self, of: &[(&str, &str)]) -> Result<Vec<Option<ValidationRun>>, ReadError> {
+        let (suites, tables): (Vec<_>, Vec<_>) =
+            of.iter().map(|(suite, table)| (*suite, validate::table_as_sql(table))).unzip();
+        let rows = within(
+            sqlx::query(
+                "select wanted.place, run.run_id, run.suite, run.asset, run.cause, run.started_at, run.finished_at,
+                    run.success, run.evaluated, run.met
+                 from unnest($1::text[], $2::text[]) with ordinality as wanted (suite, asset, place)
+                 cross join lateral (
+                    select * from validation_run where suite = wanted.suite and asset = to_regclass(wanted.asset)::text
+                    order by run_id desc limit 1) run",
+            )
+            .bind(suites)
+            .bind(tables)
+            .fetch_all(self.readers()),
+        )
+        .await?;
+        let mut found: Vec<Option<ValidationRun>> = vec![None; of.len()];
+        for row in rows {
+            let place: i64 = row.try_get("place")?;
+            if let Some(slot) = usize::try_from(place - 1).ok().and_then(|place| found.get_mut(place)) {
+                *slot = Some(sqlx::FromRow::from_row(&row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first run, and when it began, since which a suite has been failing; `None` when its last run met everything. Of
+    /// windows of the stream, or of tables: what fails on one says nothing of the other.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn failing_since(&self, suite: &str, windows: bool) -> Result<Option<(i64, DateTime<Utc>)>, ReadError> {
         within(
             sqlx::query_as(
-                "select run_id, started_at from validation_run where suite = $1 and run_id > coalesce(
-                    (select max(run_id) from validation_run where suite = $1 and success), 0)
+                "select run_id, started_at from validation_run
+                 where suite = $1 and (cause = 'window') = $2 and run_id > coalesce(
+                    (select max(run_id) from validation_run where suite = $1 and (cause = 'window') = $2 and success), 0)
                  order by run_id limit 1",
             )
             .bind(suite)
+            .bind(windows)
             .fetch_optional(self.readers()),
         )
         .await
@@ -226,7 +260,8 @@ impl Store {
                  from validation_run run join validation_expectation mine using (run_id) cross join lateral (
                     select result.run_id, earlier.started_at, result.success, result.observed, result.unexpected
                     from validation_expectation result join validation_run earlier on earlier.run_id = result.run_id
-                    where result.expectation = mine.expectation and earlier.suite = run.suite and result.run_id <= $1
+                    where result.expectation = mine.expectation and earlier.suite = run.suite
+                        and (earlier.cause = 'window') = (run.cause = 'window') and result.run_id <= $1
                     order by result.run_id desc limit $2) trend
                  where run.run_id = $1 order by mine.place, trend.run_id",
             )

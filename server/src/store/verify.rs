@@ -45,6 +45,8 @@ pub struct RefusedPlace {
     pub incarnation: i32,
     pub offset: i64,
     pub redriven: Option<RedrivenPlace>,
+    /// The set of suites that it was last judged by.
+    pub suite_set_id: Option<i32>,
     /// The key, as far as it can be made out.
     pub record_id: Option<i64>,
 }
@@ -81,6 +83,8 @@ pub struct StandingRow {
     pub bar: Bar,
     pub event_time: DateTime<Utc>,
     pub version: Version,
+    /// The expectations of suites that tagged it.
+    pub tags: Vec<String>,
     pub by: Provenance,
     /// Also a tombstone says that the key is deleted.
     pub buried: bool,
@@ -171,7 +175,7 @@ impl StoreSnapshot {
 
     pub async fn refused(&mut self) -> Result<Vec<RefusedPlace>, sqlx::Error> {
         let rows = sqlx::query(
-            "select partition, incarnation, \"offset\", outcome, effect_incarnation, effect_offset, audit_id,
+            "select partition, incarnation, \"offset\", outcome, effect_incarnation, effect_offset, audit_id, suite_set_id,
                 (regexp_match(encode(key, 'escape'), '\"record_id\"\\s*:\\s*\"?(-?\\d{1,18})\\y'))[1]::bigint as record_id
              from quarantine where topic_id = $1",
         )
@@ -183,6 +187,7 @@ impl StoreSnapshot {
             incarnation: row.get("incarnation"),
             offset: row.get("offset"),
             record_id: row.get("record_id"),
+            suite_set_id: row.get("suite_set_id"),
             redriven: row.get::<Option<String>, _>("outcome").map(|outcome| RedrivenPlace {
                 // The table's own constraint: who has an outcome has a place.
                 effect: (
@@ -215,9 +220,10 @@ impl StoreSnapshot {
     /// Every row that stands.
     pub fn rows(&mut self) -> impl Stream<Item = Result<StandingRow, sqlx::Error>> + '_ {
         sqlx::query(
-            "select s.*, symbol, exists (select from tombstone t where t.topic_id = s.topic_id and t.record_id = s.record_id)
+            "select s.*, symbol, suite_tag.codes as tags, exists (select from tombstone t where t.topic_id = s.topic_id and t.record_id = s.record_id)
                 as buried
-             from stock s left join symbol using (symbol_id) where s.topic_id = $1",
+             from stock s left join symbol using (symbol_id) left join suite_tag on suite_tag.tag_id = s.rules >> 16
+             where s.topic_id = $1",
         )
         .bind(self.topic_id)
         .fetch(&mut *self.tx)
@@ -236,6 +242,7 @@ impl StoreSnapshot {
                 },
                 event_time: row.try_get("event_time")?,
                 version: version(&row),
+                tags: row.try_get::<Option<Vec<String>>, _>("tags")?.unwrap_or_default(),
                 by: provenance(&row),
                 buried: row.try_get("buried")?,
             })
@@ -276,6 +283,10 @@ impl StoreSnapshot {
         .fetch_all(&mut *self.tx)
         .await?;
         Ok(rows.iter().map(|row| Twice { by: provenance(row), detail: row.get("detail") }).collect())
+    }
+
+    pub(super) fn parts(&mut self) -> (&mut Transaction<'static, Postgres>, i16) {
+        (&mut self.tx, self.topic_id)
     }
 
     /// Lets go of the snapshot.

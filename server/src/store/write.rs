@@ -3,12 +3,14 @@
 use super::{
     Batch, Item, PartitionState,
     copy::CopyBuffer,
+    dictionary::TagIds,
     fold::{Effect, RefusedReason, Upsert, op_code},
+    judgement::TAG_SHIFT,
 };
 use cdc::Version;
 use chrono::{DateTime, Utc};
 use market::Symbol;
-use quality::RULE_VERSION;
+use quality::{RULE_VERSION, Severity};
 use sqlx::{Postgres, Transaction};
 use std::collections::{HashMap, HashSet};
 
@@ -24,11 +26,24 @@ pub(super) struct RowWriter<'a> {
     pub symbol_ids: &'a HashMap<Symbol, i32>,
     /// Those that this transaction added.
     pub new_symbols: &'a HashMap<Symbol, i32>,
+    /// The sets of tags of its rows are all in one of these.
+    pub tag_ids: [&'a TagIds; 2],
+    /// The suites by which its records were judged.
+    pub suite_set_id: Option<i32>,
 }
 
 impl RowWriter<'_> {
     fn symbol_id(&self, symbol: &Symbol) -> Result<i32, sqlx::Error> {
         self.symbol_ids.get(symbol).or_else(|| self.new_symbols.get(symbol)).copied().ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// The bits of the built-in rules, and above them the number of the set of tags.
+    fn rules(&self, upsert: &Upsert) -> Result<i32, sqlx::Error> {
+        if upsert.tags.is_empty() {
+            return Ok(upsert.rules.0);
+        }
+        let tag_id = self.tag_ids.iter().find_map(|known| known.get(upsert.tags.as_slice()));
+        Ok(upsert.rules.0 | i32::from(*tag_id.ok_or(sqlx::Error::RowNotFound)?) << TAG_SHIFT)
     }
 
     pub async fn rows(
@@ -176,7 +191,7 @@ impl RowWriter<'_> {
         }
         buffer.timestamptz(received_at);
         buffer.timestamptz(committed_at);
-        buffer.int4(upsert.rules.0);
+        buffer.int4(self.rules(upsert)?);
         Ok(())
     }
 
@@ -189,8 +204,8 @@ impl RowWriter<'_> {
             let (stage, codes, reason) = reasons(&record.reason);
             sqlx::query(
                 "insert into quarantine (topic_id, incarnation, partition, \"offset\", received_at, timestamp_ms, key,
-                    value, headers, stage, codes, reason, rule_version)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                    value, headers, stage, codes, reason, rule_version, suite_set_id)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             )
             .bind(self.state.topic_id)
             .bind(self.state.incarnation)
@@ -205,6 +220,7 @@ impl RowWriter<'_> {
             .bind(codes)
             .bind(reason)
             .bind(RULE_VERSION)
+            .bind(self.suite_set_id)
             .execute(&mut **tx)
             .await?;
         }
@@ -249,22 +265,22 @@ impl RowWriter<'_> {
     }
 }
 
-/// Stage, codes and text of a refusal, as the quarantine keeps them.
-pub(super) fn reasons(reason: &RefusedReason) -> (&'static str, Vec<&'static str>, String) {
+/// Stage, codes and text of a refusal, as the quarantine keeps them; what matters most comes first.
+pub(super) fn reasons(reason: &RefusedReason) -> (&'static str, Vec<String>, String) {
     match reason {
-        RefusedReason::Decode(error) => ("decode", vec![error.code()], error.to_string()),
-        RefusedReason::Store { message } => ("store", vec!["store_error"], message.clone()),
-        RefusedReason::Rules(violations) => {
-            let mut worst_first: Vec<_> = violations.iter().collect();
-            worst_first.sort_by_key(|violation| std::cmp::Reverse(violation.severity));
-            let mut codes: Vec<&str> = worst_first.iter().map(|violation| violation.rule.code()).collect();
+        RefusedReason::Decode(error) => ("decode", vec![error.code().to_owned()], error.to_string()),
+        RefusedReason::Store { message } => ("store", vec!["store_error".to_owned()], message.clone()),
+        RefusedReason::Rules { violations, unmet } => {
+            let broken = violations.iter().map(|broken| (broken.severity, broken.rule.code(), broken.message.as_str()));
+            let unmet_too = unmet.iter().map(|unmet| (unmet.severity, &*unmet.code, unmet.message.as_str()));
+            let mut worst_first: Vec<_> = broken.chain(unmet_too).collect();
+            worst_first.sort_by_key(|(severity, ..)| std::cmp::Reverse(*severity));
+            let mut codes: Vec<String> = worst_first.iter().map(|(_, code, _)| (*code).to_owned()).collect();
             let mut seen = HashSet::new();
-            codes.retain(|code| seen.insert(*code));
-            (
-                "rules",
-                codes,
-                worst_first.iter().map(|violation| violation.message.as_str()).collect::<Vec<_>>().join("; "),
-            )
+            codes.retain(|code| seen.insert(code.clone()));
+            let by_a_rule = unmet.is_empty() || violations.iter().any(|broken| broken.severity == Severity::Critical);
+            let text = worst_first.iter().map(|(.., message)| *message).collect::<Vec<_>>().join("; ");
+            (if by_a_rule { "rules" } else { "suite" }, codes, text.replace('\0', "\u{fffd}"))
         }
     }
 }

@@ -10,7 +10,7 @@ use cdc::{KeyState, Op, Outcome, Version, is_coarser_copy, judge};
 use chrono::{DateTime, Utc};
 use market::{Bar, StockRow, Symbol};
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ pub struct Known {
     /// The record that made the row or deleted it.
     pub by: Provenance,
     symbol: u32,
+    /// Its set of tags, from 1; 0 for none.
+    tags: u16,
     pub deleted: bool,
     /// It has records in more than one partition, whose order among each other no offset tells.
     pub several: bool,
@@ -54,6 +56,7 @@ pub struct Fold {
     keys: HashMap<i64, Known>,
     symbols: Vec<Symbol>,
     numbers: HashMap<Symbol, u32>,
+    tags: Vec<Vec<Arc<str>>>,
     /// The newest truncation: what is not newer is gone, also when it comes later.
     truncated: Option<Version>,
 }
@@ -107,6 +110,28 @@ impl Fold {
         self.symbols.get(known.symbol as usize).map_or("", Symbol::as_str)
     }
 
+    /// The tags of a row; `None` when there are too many kinds of them to tell.
+    pub fn tags(&self, known: &Known) -> Option<&[Arc<str>]> {
+        match known.tags {
+            0 => Some(&[]),
+            u16::MAX => None,
+            tags => self.tags.get(usize::from(tags) - 1).map(Vec::as_slice),
+        }
+    }
+
+    fn tag_number(&mut self, tags: &[Arc<str>]) -> u16 {
+        if tags.is_empty() {
+            return 0;
+        }
+        let place = self.tags.iter().position(|known| known == tags).unwrap_or_else(|| {
+            if self.tags.len() < usize::from(u16::MAX) {
+                self.tags.push(tags.to_vec());
+            }
+            self.tags.len() - 1
+        });
+        u16::try_from(place + 1).unwrap_or(u16::MAX)
+    }
+
     /// Folds one record. `version` is the item's position with its epoch.
     pub fn apply(&mut self, item: &Item, version: Option<Version>, by: Provenance) -> Folded {
         match item {
@@ -155,6 +180,7 @@ impl Fold {
                     volume,
                     by,
                     symbol: self.number(&upsert.symbol),
+                    tags: self.tag_number(&upsert.tags),
                     deleted: false,
                     several,
                 };
@@ -169,6 +195,7 @@ impl Fold {
                     volume: 0,
                     by,
                     symbol: 0,
+                    tags: 0,
                     deleted: true,
                     several,
                 };

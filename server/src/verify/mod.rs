@@ -10,11 +10,13 @@
 //! is not mentioned and whose record is gone is only counted.
 
 mod fold;
+mod judges;
 mod partition;
 mod report;
 mod walk;
 
 pub use fold::{Fold, Folded, Known};
+pub use judges::JudgedBy;
 pub use report::{Difference, Differences, Kind, PartitionReport, Report};
 pub use walk::WalkError;
 
@@ -25,6 +27,7 @@ use crate::{
 use cdc::RawRecord;
 use futures::TryStreamExt;
 use indicatif::ProgressBar;
+use judges::Judges;
 use partition::{Folding, Verified};
 use std::{collections::HashMap, pin::pin};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +42,8 @@ pub enum VerifyError {
     Walk(#[from] WalkError),
     #[error("Postgres: {0}")]
     Postgres(#[from] sqlx::Error),
+    #[error("records were judged by suites (digest {digest}) that this version cannot read: {message}")]
+    Suites { digest: String, message: String },
     #[error("the reading thread ended: {0}")]
     Thread(String),
 }
@@ -72,6 +77,7 @@ pub async fn verify(
     }
     let facts = snapshot.facts().await?;
     let refused = snapshot.refused().await?;
+    let judges = Judges::read(&mut snapshot).await?;
     let mut redriven = Vec::new();
     for place in &refused {
         let Some(effect) = place.redriven.clone() else { continue };
@@ -85,7 +91,8 @@ pub async fn verify(
             key: bytes.key.as_deref(),
             value: bytes.value.as_deref(),
         };
-        redriven.push(Redriven { by, place: effect, item: understand_alone(&raw, place.incarnation).ok() });
+        let item = understand_alone(&raw, place.incarnation, &judges.set(place.suite_set_id)).ok();
+        redriven.push(Redriven { by, place: effect, item });
     }
     redriven.sort_by_key(|record| (record.place.effect, record.place.order, record.by.incarnation, record.by.offset));
 
@@ -107,6 +114,7 @@ pub async fn verify(
             let own = redriven.iter().filter(|record| record.by.partition == stored.partition).cloned();
             let places = refused.iter().filter(|place| place.partition == stored.partition);
             let mut folding = Folding::new(&key.topic, &stored, low, alone, &facts, places, own);
+            folding.judged_by(judges.of(stored.partition, stored.incarnation));
             let kept = walk.partition(&key, low, &stored, |record| {
                 progress.inc(1);
                 if stop.is_cancelled() {
@@ -233,7 +241,7 @@ impl Comparison {
                 self.differences.add(Kind::Ghost, id, Some(row.by), || format!("by the rule {deleted} has deleted it"));
             }
         } else if row.by == known.by || (may_be_gone && is_the_same_change) {
-            if let Some(detail) = mismatch(row, &known, self.fold.symbol(&known)) {
+            if let Some(detail) = mismatch(row, &known, &self.fold) {
                 self.differences.add(Kind::Different, id, Some(row.by), || detail);
             }
         } else if !(may_be_gone && unbeaten) {
@@ -286,8 +294,11 @@ impl Comparison {
     }
 }
 
+/// Stands for tags that the store has no number for.
+const MORE_TAGS: &str = "suite:more";
+
 /// What of a row is not as the record that made it says; `None` when all is.
-fn mismatch(row: &StandingRow, known: &Known, symbol: &str) -> Option<String> {
+fn mismatch(row: &StandingRow, known: &Known, fold: &Fold) -> Option<String> {
     let bar = known.bar();
     let mut found = Vec::new();
     let mut compare = |name: &str, stored: String, expected: String| {
@@ -295,7 +306,7 @@ fn mismatch(row: &StandingRow, known: &Known, symbol: &str) -> Option<String> {
             found.push(format!("{name} is {stored}, by the rule {expected}"));
         }
     };
-    compare("symbol", row.symbol.clone(), symbol.to_owned());
+    compare("symbol", row.symbol.clone(), fold.symbol(known).to_owned());
     compare("time", row.bar.time.to_rfc3339(), bar.time.to_rfc3339());
     for (name, stored, expected) in [
         ("open", row.bar.open, bar.open),
@@ -307,6 +318,9 @@ fn mismatch(row: &StandingRow, known: &Known, symbol: &str) -> Option<String> {
     }
     compare("volume", row.bar.volume.to_string(), bar.volume.to_string());
     compare("event_time", row.event_time.to_rfc3339(), known.event_time().to_rfc3339());
+    if let Some(tags) = fold.tags(known).filter(|_| row.tags != [MORE_TAGS]) {
+        compare("tags of suites", row.tags.join(" "), tags.join(" "));
+    }
     compare("version", format!("{:?}", row.version), format!("{:?}", known.version));
     (!found.is_empty()).then(|| found.join("; "))
 }

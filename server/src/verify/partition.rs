@@ -3,16 +3,15 @@
 use super::{
     Redriven,
     fold::{Fold, Folded},
+    judges::{JudgedBy, OfPartition},
     report::{Differences, Kind, PartitionReport},
     walk::{Kept, Walked},
 };
 use crate::{
-    pipeline::{limits_at, understand},
+    pipeline::understand,
     store::{ConsumedPartition, Item, Provenance, RefusedPlace, TopicFacts},
 };
 use cdc::{Decoder, EpochBook, RawRecord, Snapshot, Version};
-use chrono::Utc;
-use quality::Limits;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// A partition being folded.
@@ -22,7 +21,7 @@ pub struct Folding<'a> {
     incarnation: i32,
     book: EpochBook,
     decoder: Decoder,
-    limits: Limits,
+    judges: OfPartition,
     /// Refused offsets of this incarnation, and whether each was redriven.
     refused: HashMap<i64, bool>,
     /// The versions of the snapshots after which the partition was swept.
@@ -44,6 +43,7 @@ pub struct Verified {
     left: i64,
     refused: u64,
     acceptable: u64,
+    judged_by: Vec<JudgedBy>,
 }
 
 impl<'a> Folding<'a> {
@@ -75,13 +75,18 @@ impl<'a> Folding<'a> {
             sweeps: sweeps.map(|(_, version)| *version).collect(),
             spared,
             decoder: Decoder::new(stored.incarnation),
-            limits: limits_at(Utc::now()),
+            judges: OfPartition::of_nobody(),
             refused: of_now.map(|place| (place.offset, place.redriven.is_some())).collect(),
             left,
             schedule,
             counts: BTreeMap::new(),
             acceptable: 0,
         }
+    }
+
+    /// Says by whom its records were judged.
+    pub fn judged_by(&mut self, judges: OfPartition) {
+        self.judges = judges;
     }
 
     fn count(&mut self, outcome: &'static str) {
@@ -119,7 +124,10 @@ impl<'a> Folding<'a> {
         };
         let by = Provenance { incarnation: self.incarnation, partition: self.partition, offset: record.offset };
         // Also a refused record passes the decoder, which remembers what came before.
-        match (self.refused.get(&record.offset), understand(&mut self.decoder, &raw, &self.limits)) {
+        let refused = self.refused.get(&record.offset).copied();
+        // What lies in quarantine would be judged as of today; what was let through was judged then.
+        let judge = if refused.is_some() { self.judges.newest() } else { self.judges.at(record.offset) };
+        match (refused, understand(&mut self.decoder, &raw, judge)) {
             (Some(true), _) => {}
             (Some(false), verdict) => {
                 self.acceptable += u64::from(verdict.is_ok());
@@ -132,7 +140,8 @@ impl<'a> Folding<'a> {
                 self.sweep(fold, &item, version, by);
             }
             (None, Err(_)) => differences.add(Kind::Unquarantined, None, Some(by), || {
-                "the decoder or the rules refuse this record; it is not in quarantine".to_owned()
+                "the decoder, the rules or the suites of its time refuse this record; it is not in quarantine"
+                    .to_owned()
             }),
         }
     }
@@ -143,7 +152,10 @@ impl<'a> Folding<'a> {
             let Some(Redriven { by, place, item }) = self.schedule.pop_front() else { return };
             let Some(item) = item else {
                 differences.add(Kind::Unquarantined, None, Some(by), || {
-                    format!("it was redriven ({}); today's decoder or rules refuse it", place.outcome)
+                    format!(
+                        "it was redriven ({}); today's decoder or rules, or the suites of its time, refuse it",
+                        place.outcome
+                    )
                 });
                 continue;
             };
@@ -174,7 +186,8 @@ impl<'a> Folding<'a> {
             });
         }
         let refused = self.refused.len() as u64;
-        Verified { stored, kept, counts: self.counts, left: self.left, refused, acceptable: self.acceptable }
+        let judged_by = self.judges.report;
+        Verified { stored, kept, counts: self.counts, left: self.left, refused, acceptable: self.acceptable, judged_by }
     }
 }
 
@@ -226,6 +239,7 @@ impl Verified {
             complete: self.is_complete(),
             refused: self.refused,
             acceptable_today: self.acceptable,
+            judged_by: self.judged_by.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What was found.
 
+use super::JudgedBy;
 use crate::store::Provenance;
 use serde::Serialize;
 use std::{
@@ -131,8 +132,10 @@ pub struct PartitionReport {
     pub complete: bool,
     /// Of this incarnation, in quarantine.
     pub refused: u64,
-    /// Of those: not redriven, and accepted by today's decoder and rules.
+    /// Of those: not redriven, and accepted by today's decoder and rules and the newest suites.
     pub acceptable_today: u64,
+    /// Which suites judged its records; each was judged again by the same ones. Empty: none.
+    pub judged_by: Vec<JudgedBy>,
 }
 
 /// What verifying a topic found.
@@ -158,7 +161,9 @@ impl fmt::Display for Report {
         let Self { topic, keys, rows, tombstones, .. } = self;
         writeln!(f, "{topic}: {keys} keys in the topic; {rows} rows and {tombstones} tombstones in the store")?;
         for partition in &self.partitions {
-            let PartitionReport { partition, incarnation, from_offset, to_offset, records, complete, .. } = partition;
+            let PartitionReport {
+                partition, incarnation, from_offset, to_offset, records, complete, judged_by, ..
+            } = partition;
             write!(f, "  partition {partition}: {records} records, offsets {from_offset} to {to_offset}")?;
             if *incarnation > 1 {
                 write!(f, " of incarnation {incarnation}")?;
@@ -168,6 +173,11 @@ impl fmt::Display for Report {
                 "{}",
                 if *complete { "" } else { "; what came before is not kept: only what is mentioned is compared" }
             )?;
+            for JudgedBy { from_offset, digest, suites } in judged_by {
+                let digest = digest.as_deref().unwrap_or_default().get(..12).unwrap_or("none");
+                let suites = if suites.is_empty() { "no suite".to_owned() } else { suites.join(", ") };
+                writeln!(f, "    from offset {from_offset} on judged by {suites} (digest {digest})")?;
+            }
         }
         let (refused, acceptable) = self
             .partitions

@@ -152,7 +152,7 @@ impl Follower {
         let epoch = view.epoch.clone().filter(|_| since.is_some());
         let since = since.filter(|_| epoch.is_some());
         let symbols = self.symbols.clone();
-        ClientMessage::Sub { symbols, timeframe: Timeframe::Minute1, epoch, since, bars: Some(BARS) }
+        ClientMessage::Sub { symbols, timeframe: Timeframe::MINUTE_1, epoch, since, bars: Some(BARS) }
     }
 
     async fn send(&self, socket: &mut Socket, message: &ClientMessage) -> anyhow::Result<()> {

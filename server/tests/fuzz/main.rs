@@ -18,7 +18,7 @@ use market::{
 use quality::suite::{Check, Evaluation, Observed, Rule, Suite, SuiteError, lint};
 use serde::Deserialize;
 use server::{
-    pipeline::{limits_at, understand},
+    pipeline::{Judge, RecordSuites, understand},
     source::{SourceUrl, TableName, csv},
     store::{Item, RefusedReason},
 };
@@ -103,17 +103,17 @@ fn a_decoder_that_has_seen_everything_stays_small_and_its_rows_fit_the_store() {
     let corpus = corpus::records();
     let memory = Memory { at_least: 64 << 10, per_byte: 64 };
     let mut decoder = Decoder::new(1);
-    let limits = limits_at(now());
+    let mut judge = Judge::new(RecordSuites::default(), now());
     let mut offset = 0;
     let kept = allocation_counter::measure(|| {
         let feed = |input: &Input| {
             offset += 1;
-            understand(&mut decoder, &raw(input, offset), &limits)
+            understand(&mut decoder, &raw(input, offset), &mut judge)
         };
         fuzz("understand", 20_000, &corpus, memory, feed, |_, understood| match understood {
             Ok(item) => judge_item(&item),
             Err(RefusedReason::Decode(_)) => {}
-            Err(RefusedReason::Rules(violations)) => {
+            Err(RefusedReason::Rules { violations, .. }) => {
                 assert!(violations.iter().all(|violation| violation.message.len() <= LONGEST_REASON), "{violations:?}");
             }
             Err(RefusedReason::Store { message }) => panic!("no store was asked: {message}"),

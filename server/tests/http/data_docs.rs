@@ -2,17 +2,22 @@
 
 use crate::{
     site::Site,
-    validations::{SUITE, fill, found},
+    validations::{SUITE, fill, found, named},
 };
+use app::backend::Failed;
 use axum::http::{StatusCode, header};
 use chrono::Utc;
 use serde_json::json;
-use server::store::Cause;
+use server::{http::data_docs_pages, store::Cause};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 async fn page(site: &Site, path: &str) -> String {
     let answer = site.get(path).await;
-    assert_eq!(answer.status, StatusCode::OK, "{path}");
     let html = answer.text();
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {html}");
     assert!(!html.contains(" style=\""), "{path}: an inline style");
     assert!(answer.header(header::CONTENT_SECURITY_POLICY).contains("default-src 'self'"), "{path}");
     html
@@ -90,6 +95,16 @@ async fn a_runs_page_tells_of_each_expectation_by_column_and_escapes_what_the_ro
 }
 
 #[tokio::test]
+async fn an_unexpected_row_leads_to_where_it_came_from() {
+    let site = Site::start().await;
+    let result = named(found(SUITE, 130, &["-1.50"]));
+    site.store().record_validation("source_stock", Cause::Schedule, Utc::now(), Utc::now(), &result).await.unwrap();
+    let html = page(&site, "/quality/runs/1").await;
+    assert!(html.contains("href=\"/dashboard?a=AMZN#AMZN@2024-01-16T14:31Z\""), "{html}");
+    assert!(text(&html).contains("700 AMZN, 16 Jan 2024 09:31:00 EST"), "{}", text(&html));
+}
+
+#[tokio::test]
 async fn a_suites_page_has_what_it_checks_and_its_runs() {
     let site = Site::start().await;
     fill(&site).await;
@@ -129,9 +144,30 @@ async fn what_was_never_run_is_404_with_a_way_back() {
         "/quality/more",
     ] {
         let answer = site.get(path).await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-        assert!(answer.text().contains("<html"), "{path}: {}", answer.text());
+        let html = answer.text();
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {html}");
+        assert!(html.contains("<html"), "{path}: {html}");
     }
+}
+
+#[tokio::test]
+async fn pages_are_answered_while_an_export_begins() {
+    let site = Site::start().await;
+    fill(&site).await;
+    let beginning = Arc::new(AtomicBool::new(true));
+    let exports = std::thread::spawn({
+        let (store, beginning) = (site.store().clone(), Arc::clone(&beginning));
+        move || {
+            while beginning.load(Ordering::Relaxed) {
+                drop(data_docs_pages(store.clone(), None, Failed(Arc::new(|_| ()))));
+            }
+        }
+    });
+    for _ in 0..20 {
+        page(&site, "/quality/runs/1").await;
+    }
+    beginning.store(false, Ordering::Relaxed);
+    exports.join().unwrap();
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! Bars, symbols and statistics: that they are right, and what is refused.
 
 use crate::site::{Row, Site, row};
-use axum::http::StatusCode;
-use chrono::TimeDelta;
+use axum::http::{Method, StatusCode, header};
+use chrono::{DateTime, TimeDelta, Utc};
 use market::{
     Bar, Stats, Timeframe, aggregate,
     wire::{BarsPage, LatestBar, ServerMessage, SymbolInfo},
 };
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use server::{http::PageBackend, store::BarsQuery};
+use std::collections::BTreeSet;
 
 /// Asks for page after page, and says how many there were.
 async fn every_page(site: &Site, timeframe: Timeframe, sort: &str, limit: usize) -> (Vec<Bar>, usize) {
@@ -29,13 +31,18 @@ async fn every_page(site: &Site, timeframe: Timeframe, sort: &str, limit: usize)
     unreachable!("the loop has no end but the return")
 }
 
+/// One of each way in which bars are made.
+fn timeframes() -> [Timeframe; 11] {
+    ["1m", "5m", "7m", "15m", "1h", "5h", "1d", "1w", "1mo", "2mo", "12mo"].map(|text| text.parse().unwrap())
+}
+
 #[tokio::test]
 async fn pages_cover_every_bar_exactly_once_in_both_orders() {
     let site = Site::start().await;
     let minutes = site.fill("AMZN", 7).await;
-    for timeframe in Timeframe::ALL {
+    for timeframe in timeframes() {
         let expected = match timeframe {
-            Timeframe::Minute1 => minutes.clone(),
+            Timeframe::MINUTE_1 => minutes.clone(),
             _ => aggregate(minutes.iter().copied(), timeframe),
         };
         let newest_first: Vec<Bar> = expected.iter().rev().copied().collect();
@@ -51,20 +58,50 @@ async fn pages_cover_every_bar_exactly_once_in_both_orders() {
     }
 }
 
+/// Minutes of two years at any time of the day, in time order: they meet every turn of a month, and daylight saving four
+/// times. All of them lie before those of [`Site::fill`].
+fn scattered(random: &mut ChaCha8Rng) -> Vec<Bar> {
+    let first: DateTime<Utc> = "2022-03-01T00:00:00Z".parse().unwrap();
+    let places: BTreeSet<i64> = (0..3_000).map(|_| random.random_range(0..2 * 365 * 24 * 60)).collect();
+    let mut price = || Decimal::new(random.random_range(1_500_000..1_600_000), 4);
+    places
+        .into_iter()
+        .map(|minute| {
+            let (open, close) = (price(), price());
+            let time = first + TimeDelta::minutes(minute);
+            Bar {
+                time,
+                open,
+                high: open.max(close) + price(),
+                low: open.min(close) - Decimal::ONE,
+                close,
+                volume: minute,
+            }
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn any_window_has_the_bars_that_aggregating_all_minutes_has() {
     let site = Site::start().await;
-    let minutes = site.fill("AMZN", 11).await;
     let mut random = ChaCha8Rng::seed_from_u64(12);
-    let (first, last) = (minutes[0].time, minutes[minutes.len() - 1].time);
-    let span = (last - first).num_seconds();
-    for round in 0..60 {
-        let timeframe = *Timeframe::ALL.choose(&mut random).unwrap();
-        let start = first + TimeDelta::seconds(random.random_range(-90_000..span));
-        let end = start + TimeDelta::seconds(random.random_range(1..2 * 86_400));
+    let dense = site.fill("AMZN", 11).await;
+    let mut minutes = scattered(&mut random);
+    site.insert(&minutes.iter().map(|bar| Row { symbol: "AMZN", bar: *bar, event_time: bar.time }).collect::<Vec<_>>())
+        .await;
+    let (beginning, last) = (minutes[0].time, dense[dense.len() - 1].time);
+    let busy = dense[0].time;
+    minutes.extend(dense);
+    for round in 0..90 {
+        let timeframe = timeframes().choose(&mut random).copied().unwrap();
+        // Windows of minutes where there are many, and of days where there are years.
+        let (first, days) = if timeframe.is_intraday() { (busy, 2) } else { (beginning, 400) };
+        let (length, span) = (days * 86_400, (last - first).num_seconds());
+        let start = first + TimeDelta::seconds(random.random_range(-length..span));
+        let end = start + TimeDelta::seconds(random.random_range(1..length));
         let limit = random.random_range(1..40);
         let all = match timeframe {
-            Timeframe::Minute1 => minutes.clone(),
+            Timeframe::MINUTE_1 => minutes.clone(),
             _ => aggregate(minutes.iter().copied(), timeframe),
         };
         let inside: Vec<Bar> = all.into_iter().filter(|bar| start <= bar.time && bar.time < end).collect();
@@ -152,7 +189,7 @@ async fn every_wrong_parameter_is_named_with_its_reason() {
         ("/api/v1/bars", &["symbol"][..]),
         ("/api/v1/bars?symbol=", &["symbol"]),
         (
-            "/api/v1/bars?symbol=amzn&timeframe=2m&limit=0&sort=up&start=yesterday&cursor=x",
+            "/api/v1/bars?symbol=amzn&timeframe=2y&limit=0&sort=up&start=yesterday&cursor=x",
             &["symbol", "timeframe", "start", "limit", "sort", "cursor"],
         ),
         ("/api/v1/bars?symbol=AMZN&limit=10001", &["limit"]),
@@ -164,6 +201,8 @@ async fn every_wrong_parameter_is_named_with_its_reason() {
         ("/api/v1/bars?symbol=AMZN%00", &["symbol"]),
         ("/api/v1/latest?symbols=AMZN,,AAPL", &["symbols"]),
         ("/api/v1/stats?timeframe=1y&limit=x", &["symbol", "timeframe", "limit"]),
+        ("/api/v1/changes?epoch=x&since=1&timeframe=1w", &["symbols", "epoch"]),
+        ("/api/v1/changes?symbols=AMZN&since=-1&timeframe=1w", &["timeframe", "epoch"]),
         ("/stock?client=a%20b", &["client"]),
         ("/line/-1", &["n"]),
         ("/line/one", &["n"]),
@@ -211,9 +250,9 @@ async fn a_snapshot_is_what_the_api_says_and_carries_the_head_of_the_stream() {
     let minutes = site.fill("AMZN", 21).await;
     sqlx::query("update stream_head set seq = 41").execute(site.store().pool()).await.unwrap();
     let backend = PageBackend::new(&site.state);
-    for (timeframe, count) in [(Timeframe::Minute1, 30), (Timeframe::Minute5, 12), (Timeframe::Day1, 2)] {
+    for (timeframe, count) in [(Timeframe::MINUTE_1, 30), (Timeframe::MINUTE_5, 12), (Timeframe::DAY_1, 2)] {
         let all = match timeframe {
-            Timeframe::Minute1 => minutes.clone(),
+            Timeframe::MINUTE_1 => minutes.clone(),
             _ => aggregate(minutes.iter().copied(), timeframe),
         };
         let bars = all[all.len() - count..].to_vec();
@@ -226,6 +265,42 @@ async fn a_snapshot_is_what_the_api_says_and_carries_the_head_of_the_stream() {
     let symbol = "AMZN".parse().unwrap();
     let (from, to) = (minutes[3].time, minutes[9].time);
     assert_eq!(site.store().bars_in(&symbol, from, to).await.unwrap(), minutes[3..9]);
-    let none = site.store().bars(&BarsQuery::newest("NOPE".parse().unwrap(), Timeframe::Hour1, 5)).await.unwrap();
+    let none = site.store().bars(&BarsQuery::newest("NOPE".parse().unwrap(), Timeframe::HOUR_1, 5)).await.unwrap();
     assert_eq!(none, []);
+}
+
+#[tokio::test]
+async fn a_closed_window_may_be_kept_and_its_version_for_ever_until_it_is_corrected() {
+    let site = Site::start().await;
+    site.insert(&[row("AMZN", "2024-01-16T14:30:00Z", "10.5")]).await;
+    let closed = "/api/v1/bars?symbol=AMZN&start=2024-01-16&end=2024-01-17";
+    for live in ["/api/v1/bars?symbol=AMZN&start=2024-01-16", "/api/v1/bars?symbol=AMZN&end=2999-01-01"] {
+        let answer = site.get(live).await;
+        assert_eq!((answer.header(header::CACHE_CONTROL), answer.header(header::ETAG)), ("no-store", ""), "{live}");
+    }
+    let answer = site.get(closed).await;
+    assert_eq!(answer.header(header::CACHE_CONTROL), "no-cache");
+    let tag = answer.header(header::ETAG).to_owned();
+    let again = site.ask(Method::GET, closed, &[(header::IF_NONE_MATCH, &tag)]).await;
+    assert_eq!(
+        (again.status, again.bytes.len(), again.header(header::ETAG)),
+        (StatusCode::NOT_MODIFIED, 0, tag.as_str())
+    );
+    let csv = site.get(&format!("{closed}&format=csv")).await;
+    assert_ne!(csv.header(header::ETAG), tag, "other bytes, another version");
+
+    let pinned = format!("{closed}&version={}", tag.trim_start_matches("W/").trim_matches('"'));
+    let kept = site.get(&pinned).await;
+    assert_eq!(kept.header(header::CACHE_CONTROL), "public, max-age=31536000, immutable");
+    assert_eq!(kept.text(), answer.text());
+
+    let corrected = row("AMZN", "2024-01-16T14:30:00Z", "11");
+    let event_time = corrected.event_time + TimeDelta::minutes(5);
+    site.insert(&[Row { event_time, ..corrected }]).await;
+    let fresh = site.ask(Method::GET, closed, &[(header::IF_NONE_MATCH, &tag)]).await;
+    assert_eq!(fresh.ok::<BarsPage>().bars[0].close, Decimal::from(11));
+    site.get(&pinned).await.is_problem(StatusCode::GONE, "corrected");
+    site.get("/api/v1/bars?symbol=AMZN&version=0123456789abcdef")
+        .await
+        .is_problem(StatusCode::BAD_REQUEST, "invalid_parameter");
 }

@@ -25,12 +25,21 @@ async fn the_document_describes_every_route_and_every_reference_resolves() {
         BTreeSet::from([
             "/api/v1/audit",
             "/api/v1/bars",
+            "/api/v1/changes",
+            "/api/v1/checkpoints",
+            "/api/v1/checkpoints/{name}",
+            "/api/v1/findings",
+            "/api/v1/freshness",
+            "/api/v1/bars/{symbol}/{time}/provenance",
             "/api/v1/latest",
             "/api/v1/pipeline",
             "/api/v1/pipeline/{order}",
             "/api/v1/quarantine",
+            "/api/v1/quarantine/dismiss",
             "/api/v1/quarantine/redrive",
             "/api/v1/quarantine/{topic}/{partition}/{offset}",
+            "/api/v1/rules",
+            "/api/v1/snapshots",
             "/api/v1/stats",
             "/api/v1/stream",
             "/api/v1/symbols",
@@ -38,12 +47,30 @@ async fn the_document_describes_every_route_and_every_reference_resolves() {
             "/api/v1/validations/suites",
             "/api/v1/validations/{run_id}",
             "/api/v1/validations/{run_id}/trends",
+            "/api/v1/watchlist",
+            "/apps.json",
             "/line/{n}",
             "/livez",
             "/metrics",
             "/readyz",
             "/stock",
             "/stock1",
+            "/udf/config",
+            "/udf/history",
+            "/udf/marks",
+            "/udf/quotes",
+            "/udf/search",
+            "/udf/symbols",
+            "/udf/time",
+            "/udf/timescale_marks",
+            "/v2/stocks/bars",
+            "/v2/stocks/bars/latest",
+            "/v2/stocks/snapshots",
+            "/v2/stocks/{symbol}/bars",
+            "/v2/stocks/{symbol}/bars/latest",
+            "/v2/stocks/{symbol}/snapshot",
+            "/v2/{feed}",
+            "/widgets.json",
         ])
     );
     let text = document.to_string();
@@ -130,6 +157,7 @@ async fn without_a_database_the_api_says_503_and_pages_still_answer() {
         "/api/v1/bars?symbol=AMZN",
         "/api/v1/latest",
         "/api/v1/stats?symbol=AMZN",
+        "/api/v1/watchlist",
         "/stock",
         "/line/0",
     ] {
@@ -147,7 +175,7 @@ async fn without_a_database_the_api_says_503_and_pages_still_answer() {
         })
     );
     assert_eq!(site.get("/livez").await.status, StatusCode::OK);
-    for page in ["/", "/dashboard", "/quarantine", "/quarantine/t.stock/0/1"] {
+    for page in ["/", "/dashboard", "/watchlist", "/quarantine", "/quarantine/t.stock/0/1"] {
         let answer = site.get(page).await;
         assert_eq!(answer.status, StatusCode::OK, "{page}");
         let html = answer.text();
@@ -193,6 +221,7 @@ async fn answers_carry_the_headers_that_browsers_and_caches_need() {
         ("/api/v1/bars", "no-store"),
         ("/", "no-cache"),
         ("/pkg/stockstream.js", "no-cache"),
+        ("/sw.js", "no-cache"),
     ] {
         let answer = site.get(path).await;
         assert_eq!(answer.header(header::CACHE_CONTROL), cache, "{path}");
@@ -200,6 +229,8 @@ async fn answers_carry_the_headers_that_browsers_and_caches_need() {
         assert_eq!(answer.header(header::REFERRER_POLICY), "same-origin", "{path}");
         assert!(answer.header(header::CONTENT_SECURITY_POLICY).contains("frame-ancestors 'none'"), "{path}");
     }
+    let worker = site.get("/sw.js").await;
+    assert!(worker.header(header::CONTENT_SECURITY_POLICY).contains("connect-src 'self'"), "it fetches what it keeps");
     let (page, again) = (site.get("/").await, site.get("/").await);
     let policy = page.header(header::CONTENT_SECURITY_POLICY);
     assert!(policy.contains("script-src 'self' 'nonce-") && policy.contains("'wasm-unsafe-eval'"), "{policy}");
@@ -229,9 +260,32 @@ async fn files_are_served_compressed_and_revalidated() {
     for path in ["/../Cargo.toml", "/pkg/%2e%2e/%2e%2e/etc/passwd", "/pkg/", "/pkg"] {
         assert_eq!(site.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
+}
+
+#[tokio::test]
+async fn answers_are_compressed_in_the_way_that_is_asked_for() {
+    let site = Site::start().await;
     site.fill("AMZN", 4).await;
-    let json = site.ask(Method::GET, "/api/v1/bars?symbol=AMZN", &[(header::ACCEPT_ENCODING, "br")]).await;
-    assert_eq!(json.header(header::CONTENT_ENCODING), "br");
+    let path = "/api/v1/bars?symbol=AMZN&limit=1000";
+    let plain = site.get(path).await;
+    assert_eq!(plain.header(header::CONTENT_ENCODING), "");
+    for (accepted, coding, magic) in [
+        ("br", "br", &[][..]),
+        ("gzip", "gzip", &[0x1f, 0x8b]),
+        ("zstd", "zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
+        ("zstd;q=0.5, gzip;q=0.4", "zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
+        ("zstd;q=0, gzip", "gzip", &[0x1f, 0x8b]),
+    ] {
+        let answer = site.ask(Method::GET, path, &[(header::ACCEPT_ENCODING, accepted)]).await;
+        assert_eq!(answer.header(header::CONTENT_ENCODING), coding, "{accepted}");
+        assert!(answer.bytes.starts_with(magic), "{accepted}");
+        assert!(answer.bytes.len() < plain.bytes.len() / 2, "{accepted}: {}", answer.bytes.len());
+    }
+    let zstd = site.ask(Method::GET, path, &[(header::ACCEPT_ENCODING, "zstd")]).await;
+    assert_eq!(zstd::decode_all(&*zstd.bytes).unwrap(), plain.bytes);
+    let file = format!("{path}&format=parquet");
+    let file = site.ask(Method::GET, &file, &[(header::ACCEPT_ENCODING, "zstd, gzip, br")]).await;
+    assert_eq!(file.header(header::CONTENT_ENCODING), "", "it is compressed in itself");
 }
 
 #[tokio::test]
@@ -245,5 +299,5 @@ async fn requests_are_counted_by_route_and_not_by_path() {
     assert!(text.contains(r#"stockstream_http_requests_total{method="GET",route="/line/{n}",status="404"}"#), "{text}");
     assert!(text.contains(r#"stockstream_http_request_seconds_bucket{route="/line/{n}",le="0.1"}"#), "{text}");
     assert!(text.contains("# HELP stockstream_postgres_connections "), "{text}");
-    assert!(!text.contains("12345") && !text.contains("no-such-page-either"), "{text}");
+    assert!(!text.contains("/12345") && !text.contains("no-such-page-either"), "{text}");
 }

@@ -67,7 +67,8 @@ async fn refused_records_are_listed_newest_first_page_by_page() {
     let path = format!("/api/v1/quarantine?limit=1&state=all&cursor={cursor}");
     let body = site.get(&path).await.problem(StatusCode::BAD_REQUEST, "invalid_parameter");
     assert_eq!(body["errors"][0]["parameter"], "cursor");
-    let path = "/api/v1/quarantine?topic=a%20b&partition=x&code=A&state=lost&limit=0&since=never&cursor=x&colour=red";
+    let path =
+        "/api/v1/quarantine?topic=a%20b&partition=x&code=A%20b&state=lost&limit=0&since=never&cursor=x&colour=red";
     let body = site.get(path).await.problem(StatusCode::BAD_REQUEST, "invalid_parameter");
     assert_eq!(body["errors"].as_array().unwrap().len(), 8, "{body}");
 }
@@ -119,7 +120,7 @@ async fn the_pages_show_the_same_records_without_a_script() {
     let none = site.get("/quarantine?code=no_such_code").await.text();
     assert!(none.contains("No record is all of this."), "{none}");
     let wrong = site.get("/quarantine?code=%3Cscript%3E").await.text();
-    assert!(wrong.contains("This address cannot be understood: code: must be a name") && !wrong.contains("<script>\""));
+    assert!(wrong.contains("This address cannot be understood: code: must be a code") && !wrong.contains("<script>\""));
 
     let record = site.get("/quarantine/t.stock/1/1?incarnation=1").await;
     assert_eq!(record.status, StatusCode::OK);
@@ -213,4 +214,47 @@ async fn a_copy_is_of_one_record_and_the_trail_can_be_asked_for_one() {
     }
     let wrong = trail("record=t.stock&incarnation=0").await.problem(StatusCode::BAD_REQUEST, "invalid_parameter");
     assert_eq!(wrong["errors"].as_array().unwrap().len(), 2, "{wrong}");
+}
+
+#[tokio::test]
+async fn a_record_is_dismissed_once_and_with_a_reason() {
+    const TOKEN: &str = "a-token-of-some-length";
+    let bearer: (HeaderName, &str) = (header::AUTHORIZATION, "Bearer a-token-of-some-length");
+    let json_body: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
+    let site = Site::start().await.controlled_by(TOKEN);
+    fill(&site).await;
+    let order = |body: Value, headers: Vec<(HeaderName, &'static str)>| {
+        let site = &site;
+        async move { site.send(Method::POST, "/api/v1/quarantine/dismiss", &headers, &body.to_string()).await }
+    };
+    let record = json!({ "record": "t.stock[1]@1", "incarnation": 1, "note": "a test row\0" });
+    order(record.clone(), vec![json_body.clone()]).await.is_problem(StatusCode::UNAUTHORIZED, "unauthorized");
+    let all = || vec![bearer.clone(), json_body.clone()];
+    let dismissed: Value = order(record.clone(), all()).await.ok();
+    let resolution = &dismissed["resolution"];
+    assert_eq!((&resolution["state"], &resolution["note"]), (&json!("dismissed"), &json!("a test row\u{fffd}")));
+    assert_eq!(resolution["by"], "token");
+    let again = order(record, all()).await.problem(StatusCode::CONFLICT, "already_decided");
+    assert!(again["detail"].as_str().unwrap().contains("dismissed already"), "{again}");
+    order(json!({ "record": "t.stock[1]@99", "note": "x" }), all())
+        .await
+        .is_problem(StatusCode::NOT_FOUND, "not_quarantined");
+    for wrong in [
+        json!({}),
+        json!({ "record": "t.stock[1]@1" }),
+        json!({ "record": "t.stock[1]@1", "note": " \n" }),
+        json!({ "record": "x", "note": "y" }),
+    ] {
+        order(wrong, all()).await.is_problem(StatusCode::BAD_REQUEST, "invalid_parameter");
+    }
+    let trail: Value =
+        site.ask(Method::GET, "/api/v1/audit?record=t.stock%5B1%5D%401", std::slice::from_ref(&bearer)).await.ok();
+    let trail: Vec<_> =
+        trail.as_array().unwrap().iter().map(|row| format!("{} {}", row["actor"], row["outcome"])).collect();
+    assert_eq!(trail, ["\"token\" \"refused\"", "\"token\" \"done\"", "\"anonymous\" \"refused\""]);
+
+    let page = site.get("/quarantine/t.stock/1/1?incarnation=1").await.text();
+    assert!(page.contains("It was dismissed by token") && !page.contains("Dismiss it instead"), "{page}");
+    let open = site.get("/quarantine/t.stock/0/2?incarnation=1").await.text();
+    assert!(open.contains("Dismiss it instead") && open.contains("stockstream quarantine dismiss"), "{open}");
 }

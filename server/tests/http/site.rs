@@ -19,6 +19,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use server::{
+    access::{KeyMode, Keys},
+    checkpoint::{Checkpoint, Runner},
     embedded::Postgres,
     feed::{CatchUp, Door, Feed, Hub, SocketConfig},
     http::{self, AppState},
@@ -26,13 +28,14 @@ use server::{
     store::Store,
     telemetry,
 };
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use std::{
     str::FromStr,
     sync::{
         Arc, LazyLock, Weak,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -59,9 +62,28 @@ async fn shared() -> Arc<Shared> {
     }
     let directory = tempfile::tempdir().unwrap();
     let postgres = Postgres::start(directory.path()).await.unwrap();
+    let mut connection = connect(&postgres.url()).await;
+    // Nobody needs these databases after a crash of the machine.
+    for sql in ["alter system set fsync = off", "select pg_reload_conf()"] {
+        connection.execute(sql).await.unwrap();
+    }
+    let store = store(&postgres.create_database(TEMPLATE).await.unwrap());
+    store.migrate().await.unwrap();
+    store.pool().close().await;
     let started = Arc::new(Shared { postgres, _directory: directory });
     *shared = Arc::downgrade(&started);
     started
+}
+
+/// The database that those of the sites are copies of: with all tables, and empty.
+const TEMPLATE: &str = "http_template";
+
+async fn connect(url: &SecretString) -> PgConnection {
+    PgConnection::connect(url.expose_secret()).await.unwrap()
+}
+
+fn store(url: &SecretString) -> Store {
+    Store::new(PgConnectOptions::from_str(url.expose_secret()).unwrap(), 4)
 }
 
 /// A row of `stock`.
@@ -94,17 +116,21 @@ impl Site {
         static DATABASES: AtomicU32 = AtomicU32::new(0);
         let shared = shared().await;
         let name = format!("http_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let url = shared.postgres.create_database(&name).await.unwrap();
-        Self { _shared: Some(shared), ..Self::on(&url).await }
+        let server = shared.postgres.url();
+        let copy = format!("create database {name} template {TEMPLATE}");
+        connect(&server).await.execute(AssertSqlSafe(copy)).await.unwrap();
+        let url = PgConnectOptions::from_str(server.expose_secret()).unwrap().database(&name).to_url_lossy();
+        Self { _shared: Some(shared), ..Self::on(&url.to_string().into()).await }
     }
 
     /// On a database that is there.
     pub async fn on(url: &SecretString) -> Self {
-        let store = Store::new(PgConnectOptions::from_str(url.expose_secret()).unwrap(), 4);
+        let store = store(url);
         store.migrate().await.unwrap();
         let files = tempfile::tempdir().unwrap();
         std::fs::create_dir(files.path().join("pkg")).unwrap();
         std::fs::write(files.path().join("pkg/stockstream.js"), SCRIPT).unwrap();
+        std::fs::write(files.path().join("sw.js"), SCRIPT).unwrap();
         let (pipeline, status) = pipeline::channel();
         let feed = Feed {
             hub: Hub::default(),
@@ -142,6 +168,28 @@ impl Site {
     /// With the control endpoints open to this token.
     pub fn controlled_by(self, token: &str) -> Self {
         let state = self.state.controlled_by(Some(&token.parse().unwrap()));
+        Self { router: http::router(state.clone()), state, ..self }
+    }
+
+    /// With keys, the control token as it was, and a heart that beats fast.
+    pub fn with_keys(self, mode: KeyMode, token: Option<&str>) -> Self {
+        let mut state = self.state;
+        let sockets = SocketConfig { beat_every: Duration::from_millis(20), ..SocketConfig::default() };
+        state.feed.door = Door::checking(sockets, Keys::new(mode));
+        let token = token.map(|token| token.parse().unwrap());
+        let state = state.controlled_by(token.as_ref()).limited(&http::Limits::default());
+        Self { router: http::router(state.clone()), state, ..self }
+    }
+
+    /// With the state that it has now.
+    pub fn served_as_it_is(self) -> Self {
+        Self { router: http::router(self.state.clone()), ..self }
+    }
+
+    /// With these checkpoints, which only run when somebody asks.
+    pub fn with_checkpoints(self, checkpoints: Vec<Checkpoint>) -> Self {
+        let runner = Runner::new(self.store().clone(), checkpoints);
+        let state = self.state.running(runner);
         Self { router: http::router(state.clone()), state, ..self }
     }
 

@@ -43,6 +43,17 @@ pub fn found(suite: &str, rows: u64, wrong: &[&str]) -> ValidationResult {
     ValidationResult { suite_name: suite.name, results: results.collect(), meta: Map::new() }
 }
 
+/// The same, with the unexpected rows named as those of bars are.
+pub fn named(mut result: ValidationResult) -> ValidationResult {
+    for found in &mut result.results {
+        let Some(Value::Array(keys)) = found.result.remove("partial_unexpected_index_list") else { continue };
+        let row = |key: &Value| json!({ "close": "-1.50", "record_id": key, "symbol": "AMZN", "time": "2024-01-16T14:31:00Z" });
+        found.result.insert("unexpected_index_column_names".into(), json!(["record_id", "symbol", "time"]));
+        found.result.insert("partial_unexpected_index_list".into(), keys.iter().map(row).collect());
+    }
+    result
+}
+
 pub fn at(run: i64) -> DateTime<Utc> {
     "2024-01-16T21:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(run)
 }

@@ -32,6 +32,7 @@ fn upsert(offset: i64, record_id: i64, version: i64, event_time: i64, close: Dec
         source_at: None,
         snapshot: Snapshot::No,
         rules: RuleSet::default(),
+        tags: Vec::new(),
     })
 }
 

@@ -64,6 +64,7 @@ impl Change {
             source_at: Some(instant(self.at)),
             snapshot: self.snapshot,
             rules: RuleSet::default(),
+            tags: Vec::new(),
         })
     }
 

@@ -96,7 +96,7 @@ async fn a_socket_sees_the_commits_of_every_instance_once_and_in_order() {
     for server in [&first, &second] {
         let mut client = Client::connect(server).await;
         client.hello().await;
-        client.subscribe(&["AMZN"], Timeframe::Minute1).await;
+        client.subscribe(&["AMZN"], Timeframe::MINUTE_1).await;
         clients.push((client.snap().await.1, client));
     }
     let target = 60;

@@ -7,7 +7,7 @@ use crate::{
 use cdc::DecodeError;
 use chrono::{DateTime, Utc};
 use server::{
-    pipeline::{redrive, understand},
+    pipeline::{Judge, RecordSuites, redrive, understand},
     store::{
         ApplyError, Batch, Item, PartitionKey, QuarantineFilter, QuarantinedRecord, RecordId, RedriveError,
         RedriveReport, RedriveRequest, RedriveResult, Refused, RefusedReason, ResolutionState, Selection, Store,
@@ -35,6 +35,11 @@ fn received() -> DateTime<Utc> {
     DateTime::from_timestamp(OPEN + 60_000, 0).expect("in range")
 }
 
+/// Nothing but the built-in rules.
+fn judge() -> Judge {
+    Judge::new(RecordSuites::default(), received())
+}
+
 impl Bench {
     async fn start() -> Self {
         let database = Database::start().await;
@@ -60,8 +65,7 @@ impl Bench {
             key: key.as_deref().map(str::as_bytes),
             value: value.as_deref().map(str::as_bytes),
         };
-        let item =
-            understand(&mut self.decoder, &raw, &server::pipeline::limits_at(received())).expect("a good record");
+        let item = understand(&mut self.decoder, &raw, &mut judge()).expect("a good record");
         self.apply(item).await.expect("it is the writer");
     }
 
@@ -82,7 +86,8 @@ impl Bench {
 
     async fn redrive(&self, selection: Selection, dry_run: bool, force: bool) -> RedriveReport {
         let request = RedriveRequest { selection, dry_run, force, actor: "test".to_owned() };
-        let report = redrive(&self.store, &request, &no_simulation()).await.expect("Postgres answers");
+        let report =
+            redrive(&self.store, &request, &RecordSuites::default(), &no_simulation()).await.expect("Postgres answers");
         self.balances().await;
         report
     }
@@ -194,7 +199,7 @@ async fn a_redriven_record_takes_the_place_that_it_had() {
     assert_eq!(bench.scalar("select seq from stream_head").await, seq + 3);
     let missing =
         RedriveRequest { selection: Selection::One(id(999)), dry_run: false, force: false, actor: "test".to_owned() };
-    let refused = redrive(&bench.store, &missing, &no_simulation()).await;
+    let refused = redrive(&bench.store, &missing, &RecordSuites::default(), &no_simulation()).await;
     assert!(matches!(refused, Err(RedriveError::NotFound(_))), "{refused:?}");
 }
 
@@ -216,7 +221,7 @@ async fn a_writer_steps_down_when_a_redrive_changed_what_it_remembers() {
         key: raw.0.as_deref().map(str::as_bytes),
         value: raw.1.as_deref().map(str::as_bytes),
     };
-    let item = understand(&mut decoder, &record, &server::pipeline::limits_at(received())).expect("a good record");
+    let item = understand(&mut decoder, &record, &mut judge()).expect("a good record");
     let refused = bench.apply(item.clone()).await;
     assert!(matches!(refused, Err(ApplyError::Fenced(_))), "{refused:?}");
     bench.writer = open(&bench.store).await;

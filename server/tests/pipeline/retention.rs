@@ -48,7 +48,8 @@ async fn rows_that_a_snapshot_does_not_mention_are_swept_in_its_last_transaction
     let gone = count(&store, "select count(*) from change_log, unnest(outcomes) outcome where outcome = 'd'").await;
     assert_eq!(gone, 2);
     let symbols = ["AMZN".parse().expect("a symbol")];
-    let ChangesSince::Known { candles, .. } = store.changes_since(before, &symbols, 100).await.expect("changes") else {
+    let ChangesSince::Known { candles, .. } = store.changes_since(before, Some(&symbols), 100).await.expect("changes")
+    else {
         panic!("the log reaches back that far")
     };
     assert!(candles.iter().any(|candle| candle.time == instant(3 * 60)));
@@ -120,7 +121,7 @@ fn refused(offset: i64, record_id: i64) -> Item {
         key: Some(format!("{{\"record_id\":{record_id}}}").into_bytes()),
         value: Some(b"{}".to_vec()),
         headers: b"[]".to_vec(),
-        reason: RefusedReason::Rules(Vec::new()),
+        reason: RefusedReason::Rules { violations: Vec::new(), unmet: Vec::new() },
     }))
 }
 
@@ -170,7 +171,7 @@ async fn the_change_log_is_bounded_and_older_clients_are_told_to_start_over() {
     assert_eq!(bounded.prune(Utc::now()).await.expect("Postgres answers").batches, 6);
     let symbols = ["AMZN".parse().expect("a symbol")];
     for (since, known) in [(5, false), (6, true), (10, true)] {
-        let changes = store.changes_since(since, &symbols, 100).await.expect("Postgres answers");
+        let changes = store.changes_since(since, Some(&symbols), 100).await.expect("Postgres answers");
         assert_eq!(matches!(changes, ChangesSince::Known { .. }), known, "since {since}: {changes:?}");
     }
     let later = Utc::now() + store.policy().change_log * 2;

@@ -85,8 +85,13 @@ impl Server {
 
     /// What is configured when nothing is said.
     pub fn web() -> WebConfig {
+        Self::web_of(&["stockstream", "demo", "--listen", "127.0.0.1:0"])
+    }
+
+    /// What is configured by these arguments.
+    pub fn web_of(arguments: &[&str]) -> WebConfig {
         use clap::Parser;
-        let cli = Cli::try_parse_from(["stockstream", "demo", "--listen", "127.0.0.1:0"]).expect("legal arguments");
+        let cli = Cli::try_parse_from(arguments).expect("legal arguments");
         let server::config::Command::Demo(demo) = cli.command else { unreachable!("asked for demo") };
         demo.check().expect("legal values").web
     }

@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use futures::{SinkExt, StreamExt};
 use market::{
     Bar, Stats, Symbol, Timeframe,
-    wire::{BarsPage, CLOSE_RESTART, ClientMessage, MSGPACK_PROTOCOL, Record, ServerMessage},
+    wire::{BarsPage, CLOSE_RESTART, ClientMessage, Finding, MSGPACK_PROTOCOL, Record, ServerMessage},
 };
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
@@ -37,20 +38,30 @@ impl Client {
         self.socket.send(frame).await.expect("the server reads");
     }
 
-    /// The next message that is not about the pipeline or the time.
+    /// The next message, whatever it is.
+    async fn heard(&mut self) -> ServerMessage {
+        loop {
+            let frame = self.socket.next().await.expect("the socket is open").expect("a frame");
+            return match frame {
+                Message::Text(text) if !self.msgpack => serde_json::from_str(&text).expect("the protocol's JSON"),
+                Message::Binary(bytes) if self.msgpack => rmp_serde::from_slice(&bytes).expect("MessagePack"),
+                Message::Ping(_) | Message::Pong(_) => continue,
+                other => panic!("unexpected frame {other:?}"),
+            };
+        }
+    }
+
+    /// The next message that is not about the pipeline, the time or the rules.
     async fn next(&mut self) -> ServerMessage {
         tokio::time::timeout(PATIENCE, async {
             loop {
-                let frame = self.socket.next().await.expect("the socket is open").expect("a frame");
-                let message: ServerMessage = match frame {
-                    Message::Text(text) if !self.msgpack => serde_json::from_str(&text).expect("the protocol's JSON"),
-                    Message::Binary(bytes) if self.msgpack => rmp_serde::from_slice(&bytes).expect("MessagePack"),
-                    Message::Ping(_) | Message::Pong(_) => continue,
-                    other => panic!("unexpected frame {other:?}"),
-                };
+                let message = self.heard().await;
                 if !matches!(
                     message,
-                    ServerMessage::Pipe { .. } | ServerMessage::Beat { .. } | ServerMessage::Dq { .. }
+                    ServerMessage::Pipe { .. }
+                        | ServerMessage::Beat { .. }
+                        | ServerMessage::Dq { .. }
+                        | ServerMessage::Findings { .. }
                 ) {
                     return message;
                 }
@@ -58,6 +69,19 @@ impl Client {
         })
         .await
         .expect("a message in time")
+    }
+
+    /// What the rules next say, whatever else comes before.
+    pub async fn findings(&mut self) -> Vec<Finding> {
+        tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let ServerMessage::Findings { findings } = self.heard().await {
+                    return findings;
+                }
+            }
+        })
+        .await
+        .expect("findings in time")
     }
 
     pub async fn hello(&mut self) -> (String, i64) {
@@ -112,7 +136,7 @@ async fn a_client_gets_a_snapshot_and_then_every_change_without_a_gap() {
 
     let mut client = Client::connect(&server).await;
     client.hello().await;
-    client.subscribe(&["AMZN"], Timeframe::Minute1).await;
+    client.subscribe(&["AMZN"], Timeframe::MINUTE_1).await;
     let (symbol, mut seq, bars, stats) = client.snap().await;
     assert_eq!((symbol.as_str(), seq, bars.len()), ("AMZN", 10, 10));
     assert_eq!(stats, Stats::of(&bars));
@@ -152,7 +176,7 @@ async fn a_returning_client_gets_what_it_missed_or_is_told_to_start_over() {
     server.until_consumed(3).await;
     let mut client = Client::connect(&server).await;
     let (epoch, _) = client.hello().await;
-    client.subscribe(&["AMZN"], Timeframe::Minute1).await;
+    client.subscribe(&["AMZN"], Timeframe::MINUTE_1).await;
     let (_, seen, ..) = client.snap().await;
     drop(client);
 
@@ -161,7 +185,7 @@ async fn a_returning_client_gets_what_it_missed_or_is_told_to_start_over() {
     server.until_consumed(7).await;
     let mut client = Client::connect(&server).await;
     client.hello().await;
-    client.send(&sub(&["AMZN"], Timeframe::Minute1, Some((epoch, seen)))).await;
+    client.send(&sub(&["AMZN"], Timeframe::MINUTE_1, Some((epoch, seen)))).await;
     let (_, prev, seq, records) = client.delta().await;
     assert_eq!((prev, seq), (seen, seen + 4), "a row that moves leaves one place and takes another");
     let places: Vec<_> = records
@@ -175,7 +199,7 @@ async fn a_returning_client_gets_what_it_missed_or_is_told_to_start_over() {
     assert_eq!(places, [(minute(0), "gone"), (minute(1), "gone"), (minute(3), "new"), (minute(7), "changed")]);
 
     for (epoch, since) in [("another".to_owned(), seen), (client_epoch(&server).await, 1_000_000)] {
-        client.send(&sub(&["AMZN"], Timeframe::Minute1, Some((epoch, since)))).await;
+        client.send(&sub(&["AMZN"], Timeframe::MINUTE_1, Some((epoch, since)))).await;
         assert!(matches!(client.next().await, ServerMessage::Refetch { .. }));
         assert_eq!(client.snap().await.2.len(), 3);
     }
@@ -196,7 +220,7 @@ async fn longer_timeframes_are_live_and_equal_to_rest() {
     server.until_consumed(7).await;
     let mut client = Client::connect(&server).await;
     client.hello().await;
-    client.subscribe(&["AMZN"], Timeframe::Minute5).await;
+    client.subscribe(&["AMZN"], Timeframe::MINUTE_5).await;
     let (.., bars, _) = client.snap().await;
     assert_eq!(bars.iter().map(|bar| bar.time).collect::<Vec<_>>(), [minute(0), minute(5)]);
 
@@ -222,7 +246,7 @@ async fn message_pack_carries_the_same_messages() {
     assert_eq!(response.headers()["sec-websocket-protocol"], MSGPACK_PROTOCOL);
     let mut client = Client { socket, msgpack: true };
     client.hello().await;
-    client.subscribe(&["AMZN"], Timeframe::Minute1).await;
+    client.subscribe(&["AMZN"], Timeframe::MINUTE_1).await;
     assert_eq!(client.snap().await.2, []);
     source.send([insert(&Row::new(1, "AMZN", 0, 15_000), 1)]).await;
     let (.., records) = client.delta().await;
@@ -243,7 +267,7 @@ async fn a_message_that_is_not_understood_is_answered_and_the_socket_stays() {
         client.socket.send(Message::Text(text.into())).await.expect("the server reads");
         assert!(matches!(client.next().await, ServerMessage::Error { .. }), "{text}");
     }
-    client.subscribe(&["AMZN"], Timeframe::Minute1).await;
+    client.subscribe(&["AMZN"], Timeframe::MINUTE_1).await;
     assert_eq!(client.snap().await.0.as_str(), "AMZN");
     server.stop().await;
 }
@@ -267,4 +291,44 @@ async fn shutdown_says_restart_to_every_socket() {
     .expect("a close frame in time");
     assert_eq!(code, CLOSE_RESTART);
     tokio::time::timeout(PATIENCE, stopping).await.expect("it stops").expect("without a panic");
+}
+
+#[tokio::test]
+async fn who_polls_is_told_every_change_once_and_when_history_is_gone() {
+    let database = Database::start().await;
+    let broker = broker();
+    let source = Source::new(&broker.bootstrap());
+    let server = Server::start(database.store(), &broker.bootstrap()).await;
+    source.send((0..3).map(|n| insert(&Row::new(n + 1, "AMZN", n, 15_000 + n), n + 1))).await;
+    server.until_consumed(3).await;
+    let changes = |query: String| {
+        let server = &server;
+        async move {
+            let (status, body) = server.get(&format!("/api/v1/changes?symbols=AMZN{query}")).await;
+            (status, serde_json::from_str::<Value>(&body).expect("JSON"))
+        }
+    };
+    let (status, start) = changes(String::new()).await;
+    assert_eq!((status, &start["changes"]), (200, &json!([])), "where the stream stands");
+    let since = |answer: &Value| format!("&epoch={}&since={}", start["epoch"].as_str().expect("text"), answer["seq"]);
+    let (_, none) = changes(since(&start)).await;
+    assert_eq!(none, start);
+
+    let corrected = Row { close: 16_000, event_time: OPEN + 9_000, ..Row::new(2, "AMZN", 1, 0) };
+    source.send([update(&corrected, 4), insert(&Row::new(4, "AMZN", 3, 15_100), 5), delete(1, 6), tombstone(1)]).await;
+    server.until_consumed(7).await;
+    let (_, some) = changes(since(&start)).await;
+    let told: Vec<_> = some["changes"].as_array().expect("a list").iter().map(|c| (&c["kind"], &c["close"])).collect();
+    assert_eq!(told, [(&json!("del"), &Value::Null), (&json!("rev"), &json!(160.0)), (&json!("bar"), &json!(151.0))]);
+    let (_, days) = changes(since(&start) + "&timeframe=1d").await;
+    assert_eq!((days["changes"].as_array().map(Vec::len), &days["changes"][0]["kind"]), (Some(1), &json!("rev")));
+    let (_, nothing_more) = changes(since(&some)).await;
+    assert_eq!(nothing_more["changes"], json!([]));
+
+    let other_epoch = format!("&epoch=00000000-0000-0000-0000-000000000000&since={}", some["seq"]);
+    for gone in [other_epoch, format!("&epoch={}&since=999999", start["epoch"].as_str().expect("text"))] {
+        let (status, problem) = changes(gone).await;
+        assert_eq!((status, &problem["code"]), (410, &json!("gone")));
+    }
+    server.stop().await;
 }

@@ -12,17 +12,17 @@ use server::store::Store;
 use std::process::Output;
 
 /// The binary, with the database and the broker of a test.
-struct Program {
+pub struct Program {
     database: String,
     brokers: String,
 }
 
 impl Program {
-    fn new(database: &Database, brokers: &str) -> Self {
+    pub fn new(database: &Database, brokers: &str) -> Self {
         Self { database: database.postgres.url().expose_secret().to_owned(), brokers: brokers.to_owned() }
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub async fn run(&self, arguments: &[&str]) -> Output {
         tokio::process::Command::new(env!("CARGO_BIN_EXE_stockstream"))
             .args(arguments)
             .env_clear()
@@ -36,14 +36,14 @@ impl Program {
     }
 
     /// The report, and whether the exit code says the same.
-    async fn verify(&self) -> Value {
+    pub async fn verify(&self) -> Value {
         let output = self.run(&["verify", "--json", "--examples", "100"]).await;
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         assert_eq!(output.status.code(), Some(if report["agrees"] == true { 0 } else { 1 }), "{report:#}");
         report
     }
 
-    async fn agrees(&self) -> Value {
+    pub async fn agrees(&self) -> Value {
         let report = self.verify().await;
         assert_eq!(report["agrees"], true, "{report:#}");
         report
@@ -51,7 +51,7 @@ impl Program {
 }
 
 /// The kinds of which there are differences.
-fn kinds(report: &Value) -> Vec<&str> {
+pub fn kinds(report: &Value) -> Vec<&str> {
     let counts = report["differences"]["counts"].as_object().expect("counts");
     counts.iter().filter(|(_, count)| **count != 0).map(|(kind, _)| kind.as_str()).collect()
 }
@@ -94,7 +94,7 @@ fn history(seed: u64, records: usize) -> Vec<Record> {
     sent
 }
 
-async fn execute(store: &Store, sql: &str) {
+pub async fn execute(store: &Store, sql: &str) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
         .execute(store.pool())
         .await

@@ -14,12 +14,14 @@ use quality::suite::{Suite, ValidationResult};
 use serde_json::{Map, Value, json};
 use server::{
     alert::{
-        Alert, AlertKind, Alerts, NotifyOn, Patience, RunReport, Slack, SuiteAlerts, SuitePolicy, Target, Turn, Webhook,
+        Alert, AlertKind, Alerts, NotifyOn, Patience, Route, RunReport, Scope, Slack, SuiteAlerts, SuitePolicy, Target,
+        Turn, Webhook,
     },
     outbound::Policy,
 };
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -330,6 +332,56 @@ async fn alert_test_sends_a_sample_to_every_webhook() {
     for line in ["log: delivered", "slack: delivered", "webhook: delivered"] {
         assert!(said.contains(line), "{line} in {said}");
     }
+}
+
+/// A file with one checkpoint, and these routes.
+fn routes(directory: &Path, routes: &str) -> String {
+    std::fs::write(directory.join("s.json"), r#"{"name": "s", "expectations": []}"#).unwrap();
+    let file = directory.join("stockstream.toml");
+    std::fs::write(&file, format!("[[checkpoint]]\nname = 'a'\nsuite = 's.json'\n{routes}")).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_route_of_the_file_is_tried_too_and_its_url_comes_from_the_variable_that_it_names() {
+    let mut desk = Double::start(Vec::new()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = routes(
+        directory.path(),
+        "[[route]]\nname = 'desk'\nkind = 'json'\nurl_env = 'DESK_URL'\ncheckpoints = ['a']\n",
+    );
+    let (code, said) = alert_test(&[("STOCKSTREAM_CHECKPOINTS", &file), ("DESK_URL", &desk.url())]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("desk: delivered"), "{said}");
+    assert_eq!(desk.next().await.body["items"][0]["event"], "firing");
+
+    let (code, said) = alert_test(&[("STOCKSTREAM_CHECKPOINTS", &file)]).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("stockstream.toml:7: url_env: DESK_URL is not set"), "{said}");
+}
+
+#[tokio::test]
+async fn a_route_hears_of_its_own_checkpoints_only() {
+    let (mut all, mut desk) = (Double::start(Vec::new()).await, Double::start(Vec::new()).await);
+    let policy = Policy { hosts: Vec::new(), allow_loopback: true };
+    let webhook =
+        |double: &Double| -> Box<dyn Target> { Box::new(Webhook::new(double.url().into(), &policy, None).unwrap()) };
+    let scope = Scope { checkpoints: vec!["b".into()], ..Scope::default() };
+    let route = Route { name: "desk".into(), scope, target: webhook(&desk) };
+    let (alerts, tasks, stop) = start_all(vec![webhook(&all), Box::new(route)]);
+    let of = |checkpoint: &str| RunReport { checkpoint: checkpoint.into(), ..run(1, checkpoint, &[None]) };
+    let suites = SuiteAlerts::new(alerts.clone(), SuitePolicy { group_seconds: 0, ..SuitePolicy::default() });
+    suites.report(of("a"));
+    suites.report(of("b"));
+    alerts.tell(alert("the pipeline is down"));
+    for expected in ["a", "b"] {
+        assert_eq!(all.next().await.body["items"][0]["checkpoint"], expected);
+    }
+    assert_eq!(all.next().await.body["type"], "pipeline");
+    assert_eq!(desk.next().await.body["items"][0]["checkpoint"], "b");
+    stop.cancel();
+    tasks.wait().await;
+    assert!(desk.is_quiet(), "neither the other checkpoint nor the pipeline");
 }
 
 #[tokio::test]

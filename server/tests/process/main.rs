@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without has failed it")]
 
 mod alert;
+mod checkpoint;
 mod control;
+mod grafana;
 mod group;
 mod program;
 mod secrets;

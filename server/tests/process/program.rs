@@ -109,6 +109,8 @@ pub fn stockstream(arguments: &[&str]) -> Command {
 pub struct Program {
     child: Child,
     said: Arc<Mutex<String>>,
+    /// They end with what they listen to.
+    listeners: [std::thread::JoinHandle<()>; 2],
 }
 
 impl Program {
@@ -116,9 +118,9 @@ impl Program {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let said = Arc::new(Mutex::new(String::new()));
-        listen(child.stdout.take().unwrap(), said.clone());
-        listen(child.stderr.take().unwrap(), said.clone());
-        Self { child, said }
+        let listeners =
+            [listen(child.stdout.take().unwrap(), said.clone()), listen(child.stderr.take().unwrap(), said.clone())];
+        Self { child, said, listeners }
     }
 
     /// Everything on standard output and standard error so far.
@@ -158,6 +160,10 @@ impl Program {
             async move { ended }
         })
         .await;
+        until("everything that it said is heard", async || {
+            self.listeners.iter().all(std::thread::JoinHandle::is_finished).then_some(())
+        })
+        .await;
         (status, self.said())
     }
 
@@ -194,14 +200,14 @@ impl Drop for Program {
 }
 
 /// Collects lines until the stream ends.
-fn listen(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) {
+fn listen(stream: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let mut said = said.lock().unwrap();
             said.push_str(&String::from_utf8_lossy(&line));
             said.push('\n');
         }
-    });
+    })
 }
 
 /// The whole answer to a request, its head included; empty when there is none. HTTP/1.0, so that the body ends with the

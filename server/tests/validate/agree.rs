@@ -110,6 +110,8 @@ fn about_records() -> Vec<(&'static str, Value)> {
 fn essence(result: &ExpectationResult) -> Value {
     let mut json = result.to_json();
     let result = json["result"].as_object_mut().unwrap();
+    // A table knows which of its columns name a row; records that come by have their keys.
+    result.remove("unexpected_index_column_names");
     for key in ["partial_unexpected_list", "partial_unexpected_index_list", "partial_unexpected_counts"] {
         let count = result.get(key).and_then(Value::as_array).map(Vec::len);
         result.insert(key.into(), if key.ends_with("counts") { Value::Null } else { count.into() });
@@ -279,6 +281,64 @@ async fn values_that_rows_share_are_counted_and_shown() {
     assert_eq!((counts(1), run.results[1].success), ([6, 3, 2], true));
     assert_eq!((counts(2), run.results[2].success), ([6, 1, 2], false), "null is not the same as null");
     assert_eq!(run.results[1].result["partial_unexpected_list"], json!(["x"]));
+}
+
+#[tokio::test]
+async fn rows_are_held_against_the_other_rows() {
+    let database = Database::start().await;
+    let mut connection = database.connect().await;
+    sqlx::raw_sql(
+        "create table reading (id integer primary key, value integer, same integer, label text);
+         insert into reading values (3, 12, 7, 'x'), (1, 10, 7, 'x'), (2, 11, 7, 'y'), (4, null, 7, 'x'), (5, 9, 7, 'x'), (6, 500, 7, 'z')",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let query = |text: &str| json!({"unexpected_rows_query": text});
+    let suite = suite(&[
+        ("expect_column_values_to_be_increasing", json!({"column": "value"})),
+        ("expect_column_values_to_be_decreasing", json!({"column": "same", "strictly": true})),
+        ("expect_column_values_to_not_be_outliers", json!({"column": "value"})),
+        (
+            "expect_column_value_z_scores_to_be_less_than",
+            json!({"column": "same", "threshold": 0, "double_sided": true}),
+        ),
+        ("expect_column_values_to_not_be_outliers", json!({"column": "label"})),
+        ("unexpected_rows_expectation", query("select id from {batch} where value > 100 order by id;")),
+        ("unexpected_rows_expectation", query("select nothing from {batch}")),
+        ("unexpected_rows_expectation", query("delete from {batch} returning id")),
+        (
+            "expect_column_kl_divergence_to_be_less_than",
+            json!({"column": "label", "threshold": 9,
+            "partition_object": {"values": ["x", "y"], "weights": [0.5, 0.5]}}),
+        ),
+        ("expect_table_row_count_to_equal", json!({"value": 6})),
+    ]);
+    let asset = Asset::describe(&mut connection, "reading").await.unwrap();
+    let run = validate(&mut connection, &asset, &suite, Utc::now(), |_| {}).await.unwrap();
+    let result = |at: usize| &run.results[at].result;
+    assert_eq!(
+        (&result(0)["partial_unexpected_list"], &result(0)["partial_unexpected_index_list"]),
+        (&json!([9.0]), &json!([5])),
+        "by the key, over the null"
+    );
+    assert_eq!((&result(0)["unexpected_count"], &result(0)["missing_count"]), (&json!(1), &json!(1)));
+    assert_eq!(result(1)["unexpected_count"], 5, "the first has none before it");
+    assert_eq!(result(2)["partial_unexpected_list"], json!([500.0]));
+    assert!(run.results[3].success, "nothing is far from anything where all is the same");
+    assert_eq!(run.results[4].exception.as_deref(), Some("label holds no numbers"));
+    assert_eq!(
+        (&result(5)["observed_value"], &result(5)["details"]),
+        (&json!(1), &json!({"unexpected_rows": [{"id": 6}]}))
+    );
+    assert!(run.results[6].exception.as_ref().unwrap().contains("column \"nothing\" does not exist"));
+    assert!(run.results[7].exception.is_some(), "it may only read");
+    assert_eq!(
+        (&result(8)["observed_value"], run.results[8].success),
+        (&Value::Null, false),
+        "z was not expected at all"
+    );
+    assert!(run.results[9].success, "what the database refused has not ended the run");
 }
 
 fn is_close(left: &Value, right: &Value) -> bool {

@@ -72,7 +72,7 @@ async fn what_was_run_lately_is_not_run_again_unless_somebody_asks() {
     assert!(runner.run(&checkpoint, Cause::Schedule, hour).await.unwrap().is_some());
     assert!(runner.run(&checkpoint, Cause::Schedule, hour).await.unwrap().is_none());
     assert!(runner.run(&checkpoint, Cause::Demand, None).await.unwrap().is_some());
-    let (first, _) = store.failing_since("bars").await.unwrap().expect("it has failed from the beginning");
+    let (first, _) = store.failing_since("bars", false).await.unwrap().expect("it has failed from the beginning");
     assert_eq!(first, 1);
     let gone = store.prune_validations(Utc::now() + TimeDelta::days(1)).await.unwrap();
     assert_eq!(gone, 1, "each suite's last run stays");

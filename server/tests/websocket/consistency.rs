@@ -26,7 +26,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 type Truth = HashMap<(Symbol, Timeframe), (i64, BTreeMap<DateTime<Utc>, Bar>)>;
 
 const SYMBOLS: [&str; 4] = ["AAPL", "AMZN", "MSFT", "TSLA"];
-const TIMEFRAMES: [Timeframe; 3] = [Timeframe::Minute1, Timeframe::Minute5, Timeframe::Hour1];
+const TIMEFRAMES: [Timeframe; 3] = [Timeframe::MINUTE_1, Timeframe::MINUTE_5, Timeframe::HOUR_1];
 const MINUTES: i64 = 40;
 const CLIENTS: u64 = 12;
 const ROUNDS: usize = 4;
@@ -107,7 +107,7 @@ impl Client {
             random: ChaCha8Rng::seed_from_u64(seed),
             socket,
             epoch: String::new(),
-            timeframe: Timeframe::Minute1,
+            timeframe: Timeframe::MINUTE_1,
             series: BTreeMap::new(),
             waits: false,
             seen: HashMap::new(),
@@ -263,7 +263,7 @@ impl Client {
     }
 
     fn saw(&mut self, symbol: &Symbol, time: DateTime<Utc>, bar: Option<&Bar>) {
-        if self.timeframe != Timeframe::Minute1 {
+        if self.timeframe != Timeframe::MINUTE_1 {
             return; // the deletion of its newest minute makes a longer bar's close older, rightly
         }
         let seen = self.seen.entry((symbol.clone(), time)).or_insert((Decimal::ZERO, false));

@@ -147,7 +147,8 @@ async fn a_wrong_message_is_explained_and_the_connection_stays() {
         (&many, "bad_subscription", "1 to 64 symbols, not 8000"),
         (r#"{"type":"sub","symbols":["AMZN"],"since":-1,"epoch":"x"}"#, "bad_subscription", "0 or more"),
         (r#"{"type":"sub","symbols":["AMZN"],"since":1}"#, "bad_subscription", "epoch"),
-        (r#"{"type":"sub","symbols":["AMZN"],"timeframe":"1w"}"#, "bad_message", "`1d`"),
+        (r#"{"type":"sub","symbols":["AMZN"],"timeframe":"1y"}"#, "bad_message", "is not a timeframe"),
+        (r#"{"type":"sub","symbols":["AMZN"],"timeframe":"1w"}"#, "bad_subscription", "at most 1d"),
         (&long, "bad_message", "unknown variant"),
     ] {
         raw.send(&frame(0x81, text.as_bytes())).await;

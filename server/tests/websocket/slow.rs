@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket};
 const BARS: i64 = 2_000;
 
 /// A listener whose connections hold little in the kernel, so that a slow reader shows at once.
-fn tight_listener() -> TcpListener {
+pub fn tight_listener() -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(8 << 10).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -21,9 +21,14 @@ fn tight_listener() -> TcpListener {
 }
 
 async fn tight_client(address: SocketAddr) -> (Raw, String) {
+    tight_ask(address, &request(&[])).await
+}
+
+/// The same, with a request of its own.
+pub async fn tight_ask(address: SocketAddr, request: &str) -> (Raw, String) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 << 10).unwrap();
-    Raw::ask_on(socket.connect(address).await.unwrap(), request(&[]).as_bytes()).await
+    Raw::ask_on(socket.connect(address).await.unwrap(), request.as_bytes()).await
 }
 
 /// A subscription to much more than the kernel holds.

@@ -110,19 +110,14 @@ fn observed(result: &ExpectationResult) -> String {
     result.found().unwrap_or_else(|| "not met".to_owned())
 }
 
-/// The first unexpected values that are known by their rows' keys.
+/// The first unexpected values whose rows are known.
 fn rows(result: &ExpectationResult) -> Vec<String> {
-    let list = |name: &str| result.result.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let (values, keys) = (list("partial_unexpected_list"), list("partial_unexpected_index_list"));
-    if values.len() != keys.len() {
-        return Vec::new();
-    }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    keys.iter()
-        .zip(values)
-        .take(ROWS)
-        .map(|(key, value)| format!("record {}: {}", line(&text(key)), code(&text(value))))
-        .collect()
+    let row = |(value, names): (&Value, Vec<(&str, &Value)>)| {
+        let names: Vec<String> = names.into_iter().map(|(_, name)| text(name)).collect();
+        (!names.is_empty()).then(|| format!("record {}: {}", line(&names.join(" ")), code(&text(value))))
+    };
+    result.unexpected().map_while(row).take(ROWS).collect()
 }
 
 #[cfg(test)]

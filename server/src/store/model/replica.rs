@@ -80,6 +80,7 @@ pub fn item(record: &Delivered) -> Item {
                         Mark::Last => Snapshot::Last,
                     },
                     rules: RuleSet::default(),
+                    tags: Vec::new(),
                 }),
                 (_, None) => unreachable!("only deletes come without a place"),
             }

@@ -1,11 +1,13 @@
-//! One transaction of a redrive on one partition: what each record means now, its effect, and everything that is kept of it.
+//! One transaction of a redrive on one partition: what each record means now, and its effect. What is kept of it
+//! is [`keep`](super::keep)'s.
 
-use super::{RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand};
+use super::{
+    RedriveError, RedriveReport, RedriveRequest, RedriveResult, RedrivenRecord, Selection, Understand, keep::sha256,
+};
 use crate::store::{
-    AuditEntry, AuditOutcome, Batch, IsSimulated, Item, PartitionKey, PartitionState, RefusedReason, ResolutionState,
-    append_audit,
+    Batch, IsSimulated, Item, PartitionKey, PartitionState, RefusedReason, ResolutionState,
     clear::{self, Truncation},
-    dictionary,
+    dictionary::{self, TagIds},
     fold::fold,
     partition,
     stored::read_stored,
@@ -15,20 +17,17 @@ use crate::store::{
 use cdc::{RawRecord, SourceIdent, Version, check_copy};
 use chrono::{DateTime, Utc};
 use market::Symbol;
-use quality::RULE_VERSION;
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use sqlx::{Connection, Postgres, Row, Transaction};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// After so many refused redrives a record is left alone, unless forced.
 const MAX_ATTEMPTS: i32 = 3;
 
 /// Why a record stays in quarantine.
-struct Refusal {
-    stage: &'static str,
-    codes: Vec<String>,
-    reason: String,
+pub(super) struct Refusal {
+    pub stage: &'static str,
+    pub codes: Vec<String>,
+    pub reason: String,
 }
 
 impl Refusal {
@@ -40,7 +39,7 @@ impl Refusal {
 impl From<RefusedReason> for Refusal {
     fn from(reason: RefusedReason) -> Self {
         let (stage, codes, reason) = reasons(&reason);
-        Self { stage, codes: codes.into_iter().map(str::to_owned).collect(), reason }
+        Self { stage, codes, reason }
     }
 }
 
@@ -68,6 +67,8 @@ pub(super) struct Pass<'a> {
     pub state: PartitionState,
     pub request: &'a RedriveRequest,
     pub understand: Understand<'a>,
+    /// The suites by which it judges.
+    pub suite_set_id: Option<i32>,
     pub is_simulated: &'a IsSimulated,
 }
 
@@ -100,6 +101,7 @@ impl Pass<'_> {
         }
         // Before the stream's head is taken: another partition's writer may hold a new symbol while it waits for that.
         let symbols = self.symbols(tx, &planned).await?;
+        let tags = tags(tx, &planned).await?;
         let at = Utc::now();
         let mut results = Vec::with_capacity(planned.len());
         let mut tagged = 0;
@@ -113,7 +115,8 @@ impl Pass<'_> {
                 Step::Apply(item, version) => {
                     let state = PartitionState { incarnation, ..self.state.clone() };
                     let mut savepoint = tx.begin().await?;
-                    match apply(&mut savepoint, &state, *item, version, received_at, at, &symbols).await {
+                    let ids = (&symbols, &tags);
+                    match apply(&mut savepoint, &state, *item, version, received_at, at, ids).await {
                         Ok((result, tags)) => {
                             savepoint.commit().await?;
                             tagged += tags;
@@ -188,7 +191,7 @@ impl Pass<'_> {
     }
 
     /// What takes the value's place, if anything does.
-    fn copy(&self) -> Option<&str> {
+    pub(super) fn copy(&self) -> Option<&str> {
         match &self.request.selection {
             Selection::Copy { value, .. } => Some(value),
             _ => None,
@@ -240,121 +243,18 @@ impl Pass<'_> {
         let wanted: Vec<_> = wanted.into_iter().map(|(simulated, symbol)| (symbol, simulated)).collect();
         dictionary::symbol_ids(tx, &wanted).await
     }
-
-    /// Counters, fence, sources, audit trail and resolutions.
-    async fn keep(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        results: &[(i32, i64, RedriveResult, Option<Refusal>)],
-        tagged: i64,
-        original_sha256: Option<String>,
-        at: DateTime<Utc>,
-    ) -> Result<(), sqlx::Error> {
-        let count = |wanted: RedriveResult| results.iter().filter(|(_, _, result, _)| *result == wanted).count() as i64;
-        let redriven = results.iter().filter(|(_, _, result, _)| result.is_redriven()).count() as i64;
-        let stale = count(RedriveResult::Applied) + count(RedriveResult::Deleted) > 0;
-        sqlx::query(
-            "update kafka_offset set quarantined = quarantined - $3, applied = applied + $4, late = late + $5,
-                duplicate = duplicate + $6, deleted = deleted + $7, control = control + $8, tagged = tagged + $9,
-                fence = fence + $10, updated_at = $11
-             where topic_id = $1 and partition = $2",
-        )
-        .bind(self.state.topic_id)
-        .bind(self.state.partition)
-        .bind(redriven)
-        .bind(count(RedriveResult::Applied))
-        .bind(count(RedriveResult::Late))
-        .bind(count(RedriveResult::Duplicate))
-        .bind(count(RedriveResult::Deleted))
-        .bind(count(RedriveResult::Control))
-        .bind(tagged)
-        .bind(i64::from(stale))
-        .bind(at)
-        .execute(&mut **tx)
-        .await?;
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for (_, _, result, _) in results {
-            *counts.entry(result.as_str()).or_default() += 1;
-        }
-        let offsets: Vec<(i32, i64)> =
-            results.iter().map(|(incarnation, offset, ..)| (*incarnation, *offset)).collect();
-        let mut detail = json!({ "counts": counts, "incarnations_offsets": offsets, "force": self.request.force });
-        if let (Some(copy), Some(detail)) = (self.copy(), detail.as_object_mut()) {
-            detail.extend(told_of_copy(copy, original_sha256, redriven > 0));
-        }
-        let entry = AuditEntry {
-            actor: self.request.actor.clone(),
-            action: "quarantine.redrive",
-            subject: self.key.to_string(),
-            outcome: if redriven > 0 { AuditOutcome::Done } else { AuditOutcome::Refused },
-            detail,
-        };
-        let audit_id = append_audit(tx, &entry).await?;
-        for (incarnation, offset, result, refusal) in results {
-            match refusal {
-                None => {
-                    sqlx::query(
-                        "update quarantine set resolution = 'redriven', outcome = $5, resolved_at = $6, resolved_by = $7,
-                            audit_id = $8, effect_incarnation = $9, effect_offset = $10
-                         where topic_id = $1 and partition = $2 and incarnation = $3 and \"offset\" = $4",
-                    )
-                    .bind(self.state.topic_id)
-                    .bind(self.state.partition)
-                    .bind(incarnation)
-                    .bind(offset)
-                    .bind(result.as_str())
-                    .bind(at)
-                    .bind(&self.request.actor)
-                    .bind(audit_id)
-                    .bind(self.state.incarnation)
-                    .bind(self.state.next_offset)
-                    .execute(&mut **tx)
-                    .await?;
-                }
-                Some(refusal) if *result == RedriveResult::RefusedAgain => {
-                    // What is wrong with a copy is not what was wrong with the record.
-                    sqlx::query(
-                        "update quarantine set resolution = 'refused_again', attempts = attempts + 1,
-                            stage = case when $10 then stage else $5 end, codes = case when $10 then codes else $6 end,
-                            reason = case when $10 then reason else $7 end,
-                            rule_version = case when $10 then rule_version else $8 end,
-                            audit_id = $9, resolved_at = null, resolved_by = null
-                         where topic_id = $1 and partition = $2 and incarnation = $3 and \"offset\" = $4",
-                    )
-                    .bind(self.state.topic_id)
-                    .bind(self.state.partition)
-                    .bind(incarnation)
-                    .bind(offset)
-                    .bind(refusal.stage)
-                    .bind(&refusal.codes)
-                    .bind(&refusal.reason)
-                    .bind(RULE_VERSION)
-                    .bind(audit_id)
-                    .bind(self.copy().is_some())
-                    .execute(&mut **tx)
-                    .await?;
-                }
-                Some(_) => {} // left alone: its resolution stays
-            }
-        }
-        Ok(())
-    }
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What the audit trail keeps of a corrected copy: its hash and the original's, and the copy itself when it took effect,
-/// for whoever wants to know why the row is as it is; `verify` does.
-fn told_of_copy(copy: &str, original_sha256: Option<String>, took_effect: bool) -> Map<String, Value> {
-    let mut told = Map::new();
-    told.insert("original_sha256".to_owned(), original_sha256.into());
-    told.insert("copy_sha256".to_owned(), sha256(copy.as_bytes()).into());
-    if took_effect {
-        told.insert("copy".to_owned(), copy.into());
-    }
-    told
+/// The numbers of the sets of tags that the records' rows have, before the stream's head is taken, like symbols.
+async fn tags(tx: &mut Transaction<'_, Postgres>, planned: &[Planned]) -> Result<TagIds, sqlx::Error> {
+    let wanted = planned.iter().filter_map(|record| match &record.step {
+        Step::Apply(item, _) => match item.as_ref() {
+            Item::Upsert(upsert) if !upsert.tags.is_empty() => Some(upsert.tags.as_slice()),
+            _ => None,
+        },
+        _ => None,
+    });
+    dictionary::tag_ids(tx, &wanted.collect(), &TagIds::new()).await
 }
 
 /// Applies one change by the rule, as a batch of its own; also how many rules tagged it.
@@ -365,7 +265,7 @@ async fn apply(
     version: Version,
     received_at: DateTime<Utc>,
     at: DateTime<Utc>,
-    symbols: &HashMap<Symbol, i32>,
+    (symbols, tags): (&HashMap<Symbol, i32>, &TagIds),
 ) -> Result<(RedriveResult, i64), sqlx::Error> {
     let batch = Batch { next_offset: state.next_offset, last_hash: state.last_hash, received_at, items: vec![item] };
     if let [Item::Truncate { offset, event_time, position, .. }] = batch.items.as_slice() {
@@ -382,7 +282,8 @@ async fn apply(
     let effect = fold(&batch.items, stored, state.topic.truncated, |_, _| version);
     // A deleted row is logged under the symbol that it had.
     let had: HashMap<Symbol, i32> = shown.into_iter().map(|(id, symbol)| (symbol, id)).collect();
-    let write = RowWriter { state, symbol_ids: symbols, new_symbols: &had };
+    // Nothing is put into quarantine here, which would say by which suites it was judged.
+    let write = RowWriter { state, symbol_ids: symbols, new_symbols: &had, tag_ids: [tags, tags], suite_set_id: None };
     write.rows(tx, &batch, &effect, at).await?;
     write.log(tx, &effect, at).await?;
     let counts = &effect.counts;

@@ -5,6 +5,7 @@ use quality::suite::{
     sql::{Column, quoted},
 };
 use sqlx::{PgConnection, Row};
+use std::sync::Arc;
 
 /// What a suite is run against when nothing else is asked for: the replica, as the source's table looks.
 pub const SOURCE: &str = "source_stock";
@@ -36,13 +37,17 @@ pub enum AssetError {
     Database(#[from] sqlx::Error),
 }
 
+/// The name of a table, with or without a schema, as SQL writes it.
+pub fn table_as_sql(name: &str) -> String {
+    name.split('.').map(quoted).collect::<Vec<_>>().join(".")
+}
+
 impl Asset {
     /// Looks it up by its name, with or without a schema.
     ///
     /// # Errors
     /// There is no such table, or Postgres does not answer.
     pub async fn describe(connection: &mut PgConnection, name: &str) -> Result<Self, AssetError> {
-        let quoted_name = name.split('.').map(quoted).collect::<Vec<_>>().join(".");
         let found = sqlx::query(
             "select c.oid::bigint, c.oid::regclass::text, greatest(c.reltuples, 0)::bigint,
                 exists (select from pg_roles where rolname = $2)
@@ -50,7 +55,7 @@ impl Asset {
                     and has_table_privilege((select oid from pg_roles where rolname = $2), c.oid, 'select')
              from pg_class c where c.oid = to_regclass($1) and c.relkind in ('r', 'p', 'v', 'm', 'f')",
         )
-        .bind(&quoted_name)
+        .bind(table_as_sql(name))
         .bind(READER)
         .fetch_optional(&mut *connection)
         .await?;
@@ -87,6 +92,14 @@ impl Asset {
             estimate: u64::try_from(found.get::<i64, _>(2)).unwrap_or(0),
             reader_may: found.get(3),
         })
+    }
+
+    /// Columns that name a row: its key, and its symbol and time where it is a bar, whose provenance they lead to.
+    pub fn index(&self) -> Arc<[String]> {
+        let bar = ["symbol", "time"].into_iter().filter(|name| self.columns.iter().any(|column| column.name == *name));
+        let bar: Vec<&str> = bar.collect();
+        let bar = if bar.len() == 2 { bar } else { Vec::new() };
+        self.key.iter().map(String::as_str).chain(bar).map(str::to_owned).collect()
     }
 
     /// A transaction that may only read and sees one instant; it may take its time, unlike a client's question.

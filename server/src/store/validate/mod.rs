@@ -4,22 +4,25 @@
 
 mod asset;
 mod plan;
+mod relative;
 mod row;
 mod run;
 
-pub use asset::{Asset, AssetError, SOURCE, SOURCE_COLUMNS};
+pub use asset::{Asset, AssetError, SOURCE, SOURCE_COLUMNS, table_as_sql};
 pub use run::{RunError, Wanted};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::TryStreamExt;
 use plan::{Plan, Scan, filter};
 use quality::suite::{
-    Aggregate, Condition, ExpectationResult, Observed, PARTIAL, RecordCheck, Suite, TableCheck, ValidationResult,
+    Aggregate, Condition, Distribution, ExpectationResult, Histogram, Observed, PARTIAL, RecordCheck, Suite,
+    TableCheck, Tally, ValidationResult,
     sql::{Kind, Translator, quoted},
 };
 use row::Cells;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use std::sync::Arc;
 
 /// Distinct values of one column that are looked at; a column with more has no set that anybody writes down.
 const MAX_DISTINCT: usize = 100_000;
@@ -52,12 +55,13 @@ pub async fn validate(
     mut tell: impl FnMut(Step),
 ) -> Result<ValidationResult, sqlx::Error> {
     let mut transaction = asset.begin(connection).await?;
-    let mut scan = Scan::new(&asset.columns);
+    let index = asset.index();
+    let mut scan = Scan::new(&asset.columns, index.clone());
     let rows = scan.output("count(*)::text".into());
     let mut plans: Vec<Plan> = suite.expectations.iter().map(|expectation| scan.plan(expectation)).collect();
 
     tell(Step::Scan { expectations: plans.iter().filter(|plan| plan.is_scanned()).count() });
-    let mut asked = Asked { asset, connection: &mut transaction, outputs: Vec::new() };
+    let mut asked = Asked { asset, index, connection: &mut transaction, outputs: Vec::new() };
     asked.scan(&scan).await?;
     asked.pass(&mut plans, &mut tell).await?;
     let mut results = Vec::with_capacity(plans.len());
@@ -97,6 +101,8 @@ pub async fn validate(
 /// A table under questions, and what the scan has answered.
 struct Asked<'a> {
     asset: &'a Asset,
+    /// Columns that name a row.
+    index: Arc<[String]>,
     connection: &'a mut PgConnection,
     outputs: Vec<Option<String>>,
 }
@@ -156,30 +162,43 @@ impl Asked<'_> {
         Ok(())
     }
 
-    /// Some of the rows that break a check: the value, or the values of its columns, and the row's key.
+    /// Some of the rows that break a check: the value, or the values of its columns, and what names the row.
     async fn examples(
         &mut self,
         check: &RecordCheck,
         condition: Option<&Condition>,
-    ) -> Result<Vec<(Value, Option<i64>)>, sqlx::Error> {
+    ) -> Result<Vec<(Value, Option<Value>)>, sqlx::Error> {
         let mut translator = Translator::new(&self.asset.columns);
         let filter = filter(&mut translator, condition);
         let Ok(Some(predicate)) = translator.predicate(check) else { return Ok(Vec::new()) };
-        let Ok(operands) = check.columns().iter().map(|name| translator.column(name)).collect::<Result<Vec<_>, _>>()
-        else {
+        let index = self.index.clone();
+        let names = Tally::named_by(check, &index);
+        let Ok(operands) = names.iter().map(|name| translator.column(name)).collect::<Result<Vec<_>, _>>() else {
             return Ok(Vec::new());
         };
-        let key = self.asset.key.as_ref().map_or_else(|| "null".into(), |key| quoted(key));
         let shown: Vec<String> = operands.iter().map(|operand| operand.text()).collect();
         let sql = format!(
-            "select {key}::bigint, {} from {} where {filter} and {} limit {PARTIAL}",
+            "select {} from {} where {filter} and {} limit {PARTIAL}",
             shown.join(", "),
             self.asset.name,
             predicate.unexpected,
         );
         let rows = self.rows(sql, &translator).await?;
         let kinds: Vec<Kind> = operands.iter().map(|operand| operand.kind).collect();
-        Ok(rows.iter().map(|row| (values(row, 1, &kinds, check.is_of_one_column()), row.get(0))).collect())
+        let key = self.asset.key.as_deref();
+        let named = |row: &PgRow| {
+            let cell = |(at, (name, value)): (usize, (&&str, Value))| {
+                // A key is a whole number, and not one that happens to have no fraction.
+                let whole = || row.get::<Option<&str>, _>(at)?.parse::<i64>().ok();
+                let value = whole().filter(|_| key == Some(*name)).map_or(value, Value::from);
+                ((*name).to_owned(), value)
+            };
+            Value::Object(names.iter().zip(cells(row, &kinds)).enumerate().map(cell).collect())
+        };
+        let looked_at = &kinds[..check.columns().len()];
+        let is_named = !index.is_empty();
+        let example = |row: &PgRow| (values(row, looked_at, check.is_of_one_column()), is_named.then(|| named(row)));
+        Ok(rows.iter().map(example).collect())
     }
 
     /// What is observed of the table as a whole; or why it cannot be.
@@ -219,19 +238,36 @@ impl Asked<'_> {
             TableCheck::Quantiles { .. } => {
                 Observed::Values(outputs.iter().map(|output| self.value(*output, kind)).collect())
             }
-            TableCheck::DistinctValues { column, .. } | TableCheck::MostCommonValue { column, .. } => {
+            TableCheck::DistinctValues { column, .. }
+            | TableCheck::MostCommonValue { column, .. }
+            | TableCheck::Distribution { column, expected: Distribution::Values { .. }, .. } => {
                 match self.distinct(column, condition).await? {
                     Some(distinct) => Observed::Distinct(distinct),
                     None => return Ok(Err(format!("{column} has more than {MAX_DISTINCT} distinct values"))),
                 }
+            }
+            TableCheck::Distribution { expected: Distribution::Bins { .. }, .. } => {
+                let counts: Vec<u64> = outputs.iter().map(|output| self.count(*output)).collect();
+                let [below, bins @ .., above] = counts.as_slice() else { return Ok(Err("no bins".into())) };
+                Observed::Histogram(Histogram { below: *below, bins: bins.to_vec(), above: *above })
             }
             TableCheck::Unique { columns, .. } => {
                 let elements = self.count(outputs[0]);
                 let groups = self.groups(columns, condition).await?;
                 let examples = if groups.repeated > 0 { self.repeated(columns, condition).await? } else { Vec::new() };
                 let missing = elements.saturating_sub(groups.rows);
-                Observed::Repeated { elements, missing, repeated: groups.repeated, examples }
+                let examples = examples.into_iter().map(|value| (value, None)).collect();
+                Observed::Unexpected { elements, missing, unexpected: groups.repeated, examples }
             }
+            TableCheck::Near { column, fence, .. } => {
+                self.far(column, fence, condition, self.count(outputs[0])).await?
+            }
+            TableCheck::Ordered { column, descending, strictly, .. } => {
+                let falls = if *descending { "value > before" } else { "value < before" };
+                let broken = if *strictly { format!("{falls} or value = before") } else { falls.to_owned() };
+                return self.misplaced(column, &broken, condition, self.count(outputs[0])).await;
+            }
+            TableCheck::NoRows(query) => return self.find(query, condition).await,
         }))
     }
 
@@ -288,7 +324,7 @@ impl Asked<'_> {
         );
         let rows = self.rows(sql, &translator).await?;
         let kinds: Vec<Kind> = operands.iter().map(|operand| operand.kind).collect();
-        Ok(rows.iter().map(|row| values(row, 0, &kinds, columns.len() == 1)).collect())
+        Ok(rows.iter().map(|row| values(row, &kinds, columns.len() == 1)).collect())
     }
 
     fn grouped(&self, columns: &[String], filter: &str) -> String {
@@ -316,11 +352,14 @@ struct Groups {
     repeated: u64,
 }
 
-/// A row's outputs from `first` on: the value itself for a single one, else all of them.
-fn values(row: &PgRow, first: usize, kinds: &[Kind], single: bool) -> Value {
-    let mut values = kinds
-        .iter()
-        .enumerate()
-        .map(|(at, kind)| row.get::<Option<&str>, _>(first + at).map_or(Value::Null, |text| kind.read(text)));
+/// A row's outputs.
+fn cells<'a>(row: &'a PgRow, kinds: &'a [Kind]) -> impl Iterator<Item = Value> + 'a {
+    let text = |at| row.get::<Option<&str>, _>(at);
+    kinds.iter().enumerate().map(move |(at, kind)| text(at).map_or(Value::Null, |text| kind.read(text)))
+}
+
+/// The first of them: the value itself for a single one, else all of them.
+fn values(row: &PgRow, kinds: &[Kind], single: bool) -> Value {
+    let mut values = cells(row, kinds);
     if single { values.next().unwrap_or_default() } else { values.collect() }
 }

@@ -1,9 +1,10 @@
 //! How each expectation of a suite is answered: by an output of the scan, by a pass over the rows, or by values in groups.
 
 use quality::suite::{
-    Aggregate, Check, Condition, Expectation, RecordCheck, Rule, TableCheck, Tally, Unsupported,
+    Aggregate, Check, Condition, Distribution, Expectation, RecordCheck, Rule, TableCheck, Tally, Unsupported,
     sql::{Column, Kind, Translator},
 };
+use std::sync::Arc;
 
 /// How one expectation is answered.
 pub enum Plan {
@@ -31,11 +32,13 @@ pub struct Scan<'t> {
     pub translator: Translator<'t>,
     /// Expressions that give text.
     pub outputs: Vec<String>,
+    /// Columns that name a row.
+    index: Arc<[String]>,
 }
 
 impl<'t> Scan<'t> {
-    pub const fn new(columns: &'t [Column]) -> Self {
-        Self { translator: Translator::new(columns), outputs: Vec::new() }
+    pub fn new(columns: &'t [Column], index: Arc<[String]>) -> Self {
+        Self { translator: Translator::new(columns), outputs: Vec::new(), index }
     }
 
     /// The place of an output, which is there once however often it is asked for.
@@ -59,7 +62,7 @@ impl<'t> Scan<'t> {
         let filter = filter(&mut self.translator, condition.as_ref());
         match rule {
             Rule::Records { check, mostly } => {
-                let tally = Tally::new(check.clone(), mostly);
+                let tally = Tally::new(check.clone(), mostly).indexed_by(self.index.clone());
                 match self.translator.predicate(&check) {
                     Ok(Some(predicate)) => Plan::Counted {
                         elements: self.count(&filter),
@@ -89,7 +92,30 @@ impl<'t> Scan<'t> {
                 aggregate: Aggregate::UniqueCount | Aggregate::UniqueProportion, column, ..
             }
             | TableCheck::DistinctValues { column, .. }
-            | TableCheck::MostCommonValue { column, .. } => Ok((Vec::new(), self.translator.column(column)?.kind)),
+            | TableCheck::MostCommonValue { column, .. }
+            | TableCheck::Distribution { column, expected: Distribution::Values { .. }, .. } => {
+                Ok((Vec::new(), self.translator.column(column)?.kind))
+            }
+            TableCheck::Distribution { column, expected: Distribution::Bins { edges, .. }, .. } => {
+                let name = self.numbers(column)?;
+                let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return Err("no bins".into()) };
+                let mut outputs = vec![self.count(&format!("{filter} and {name} < {first}"))];
+                for (at, pair) in edges.windows(2).enumerate() {
+                    let end = if at + 2 == edges.len() { "<=" } else { "<" };
+                    let inside = format!("{filter} and {name} >= {} and {name} {end} {}", pair[0], pair[1]);
+                    outputs.push(self.count(&inside));
+                }
+                outputs.push(self.count(&format!("{filter} and {name} > {last}")));
+                Ok((outputs, Kind::Number))
+            }
+            TableCheck::Near { column, .. } => {
+                self.numbers(column)?;
+                Ok((vec![self.count(filter)], Kind::Number))
+            }
+            TableCheck::Ordered { column, .. } => {
+                let kind = self.translator.column(column)?.kind;
+                Ok((vec![self.count(filter)], kind))
+            }
             TableCheck::Aggregate { column, aggregate, .. } => {
                 let (sql, kind) = self.translator.aggregate(column, *aggregate, filter)?;
                 Ok((vec![self.output(sql)], kind))
@@ -110,8 +136,15 @@ impl<'t> Scan<'t> {
             | TableCheck::Columns(_)
             | TableCheck::ColumnSet { .. }
             | TableCheck::ColumnExists { .. }
-            | TableCheck::ColumnHasType { .. } => Ok((Vec::new(), Kind::Text)),
+            | TableCheck::ColumnHasType { .. }
+            | TableCheck::NoRows(_) => Ok((Vec::new(), Kind::Text)),
         }
+    }
+
+    /// A column that holds numbers, as SQL.
+    fn numbers(&self, column: &str) -> Result<String, String> {
+        let operand = self.translator.column(column)?;
+        if operand.kind == Kind::Number { Ok(operand.sql) } else { Err(format!("{column} holds no numbers")) }
     }
 }
 
