@@ -219,3 +219,21 @@ test("a link that asks for what there is not shows the usual two", async () => {
   await has(page, 2);
   await page.context().close();
 });
+
+test("paper is white whatever the theme, and has no controls on it", async () => {
+  for (const [path, scheme] of [["/dashboard?theme=dark", "light"], ["/dashboard", "dark"], ["/dashboard", "light"]]) {
+    const page = await open(browser, path, { scheme });
+    await drawn(page);
+    const isDark = path.includes("dark") || scheme === "dark";
+    await page.emulateMedia({ media: "print", colorScheme: scheme });
+    assert.equal(await page.locator(".page-nav").isVisible(), false);
+    const [paper, picture] = await page.evaluate(() => {
+      const of = (element, property) => getComputedStyle(element)[property];
+      return [of(document.body, "backgroundColor"), of(document.querySelector(".chart-overlay"), "filter")];
+    });
+    assert.equal(paper, "rgb(247, 248, 250)");
+    assert.equal(picture, isDark ? "invert(1) hue-rotate(180deg)" : "none");
+    await screenshot(page, `print-of-${isDark ? "dark" : "light"}`);
+    await page.context().close();
+  }
+});

@@ -11,7 +11,8 @@ use rust_decimal::Decimal;
 
 /// All that is known of a candle, to be put into the drawer.
 pub fn told(found: Provenance) -> String {
-    Owner::new().with(|| if found.minutes.is_empty() { story(found) } else { minutes(found) }.to_html())
+    // Of its own, and not below that of a page which this thread may have rendered before.
+    Owner::new_root(None).with(|| if found.minutes.is_empty() { story(found) } else { minutes(found) }.to_html())
 }
 
 fn story(found: Provenance) -> AnyView {

@@ -164,6 +164,18 @@ impl Request for BarsRequest {
     }
 }
 
+impl BarsRequest {
+    /// Whether it asks for exactly what is kept in memory.
+    fn is_newest(&self) -> bool {
+        self.sort == Sort::Descending
+            && self.timeframe == Timeframe::MINUTE_1
+            && self.limit as usize == RecentWindow::BARS
+            && self.start.is_none()
+            && self.end.is_none()
+            && self.cursor.is_none()
+    }
+}
+
 /// Bars of one symbol, page by page. While bars arrive, pages that go forward find the new ones at their end, and
 /// pages that go backward do not move. A closed window, whose `end` is given and whose last bar is over, has an `ETag` and
 /// may be kept, but must be asked for again: a source can correct any row. With its `version` it may be kept for ever.
@@ -188,25 +200,30 @@ impl Request for BarsRequest {
 ))]
 pub async fn list_bars(
     State(store): State<Store>,
-    uri: Uri,
-    headers: HeaderMap,
     Query(request): Query<BarsRequest>,
+    asked: axum::extract::Request,
 ) -> Result<Response, Problem> {
-    let BarsRequest { symbol, timeframe, start, end, limit, sort, cursor, format, version } = request;
-    let format = format.unwrap_or_else(|| Format::preferred(&headers));
-    let is_newest =
-        sort == Sort::Descending && timeframe == Timeframe::MINUTE_1 && limit as usize == RecentWindow::BARS;
+    let headers = asked.headers();
+    let format = request.format.unwrap_or_else(|| Format::preferred(headers));
     if format == Format::Json
-        && is_newest
-        && start.is_none()
-        && end.is_none()
-        && cursor.is_none()
-        && let Some(window) = store.window(&symbol).await?
+        && request.is_newest()
+        && let Some(window) = store.window(&request.symbol).await?
     {
-        let mut response = Body::from(window.encoded(|window| newest_page(&symbol, window))).into_response();
+        let mut response = Body::from(window.encoded(|window| newest_page(&request.symbol, window))).into_response();
         describe(response.headers_mut(), Format::Json, None);
         return Ok(response);
     }
+    // Apart, because what is not polled has to be moved all the same: this is much, and most questions end above.
+    Box::pin(read_bars(store, request, format, asked)).await
+}
+
+async fn read_bars(
+    store: Store,
+    request: BarsRequest,
+    format: Format,
+    asked: axum::extract::Request,
+) -> Result<Response, Problem> {
+    let BarsRequest { symbol, timeframe, start, end, limit, sort, cursor, version, .. } = request;
     let is_closed = caching::is_closed(timeframe, end, Utc::now());
     let query = BarsQuery {
         symbol,
@@ -228,15 +245,18 @@ pub async fn list_bars(
         .last()
         .filter(|_| more)
         .map(|bar| Cursor { symbol: query.symbol.clone(), timeframe, sort, after: bar.time }.to_string());
-    let link = next_cursor.as_deref().filter(|_| format != Format::Json).map(|cursor| next_page(&uri, cursor));
+    let link = next_cursor.as_deref().filter(|_| format != Format::Json).map(|cursor| next_page(asked.uri(), cursor));
     let body = match format {
         Format::Json => json::bars_page(&bars, next_cursor.as_deref()),
         Format::Csv => csv::write_bars(&query.symbol, &bars),
         Format::Arrow => columns::write_stream(&query.symbol, &bars)?,
         Format::Parquet => columns::write_parquet(&query.symbol, &bars)?,
     };
-    let mut response =
-        if is_closed { caching::answer_closed(&headers, version, body)? } else { Body::from(body).into_response() };
+    let mut response = if is_closed {
+        caching::answer_closed(asked.headers(), version, body)?
+    } else {
+        Body::from(body).into_response()
+    };
     describe(response.headers_mut(), format, link);
     Ok(response)
 }

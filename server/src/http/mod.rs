@@ -44,6 +44,7 @@ pub mod provenance_schema;
 mod quarantine;
 mod quarantine_pages;
 mod rate;
+mod reactive;
 mod redrive;
 pub mod schema;
 mod serve;

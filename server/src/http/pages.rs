@@ -3,6 +3,7 @@
 use super::{
     AppState, Catalogue, data_docs, error, findings, freshness::FreshnessView, pipeline_view::PipelineView, provenance,
     quarantine_pages,
+    reactive::keep_apart,
 };
 use crate::{
     checkpoint::Runner,
@@ -72,6 +73,7 @@ pub fn routes(state: &AppState) -> Router<AppState> {
         .leptos_routes_with_context(state, paths(), context, move || app::shell(options.clone()))
         .route("/bars/{symbol}/{time}/provenance", get(provenance::tell_provenance))
         .fallback_service(files)
+        .layer(middleware::from_fn(keep_apart))
         .layer(middleware::from_fn(let_the_service_worker_fetch))
         .layer(middleware::from_fn(refuse_unnameable))
 }
@@ -101,7 +103,10 @@ pub fn data_docs_pages(store: Store, dashboard: Option<&str>, failed: Failed) ->
         let options = options.clone();
         move || app::shell(options.clone())
     };
-    Router::new().leptos_routes_with_context(&options, paths(), context, shell).with_state(options)
+    Router::new()
+        .leptos_routes_with_context(&options, paths(), context, shell)
+        .layer(middleware::from_fn(keep_apart))
+        .with_state(options)
 }
 
 /// A name that no file can have is a name of nothing; the file system would call it an error.

@@ -7,7 +7,8 @@ use axum::{
 };
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeZone, Utc};
 use market::EXCHANGE_ZONE;
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
+use url::form_urlencoded;
 
 /// A request that is read from a query string.
 pub trait Request: Sized {
@@ -47,21 +48,17 @@ pub(super) fn read_uri<T: Request>(uri: &Uri) -> Result<T, Problem> {
 
 /// The parameters of one request and what was found wrong with them.
 #[derive(Debug, Default)]
-pub struct Params {
+pub struct Params<'a> {
     /// Not yet asked for.
-    pairs: Vec<(String, String)>,
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     known: Vec<&'static str>,
     violations: Vec<Violation>,
 }
 
-impl Params {
-    fn parse(uri: &Uri) -> Self {
-        let mut params = Self::default();
-        match axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri) {
-            Ok(axum::extract::Query(pairs)) => params.pairs = pairs,
-            Err(rejection) => params.report("query", rejection.body_text()),
-        }
-        params
+impl<'a> Params<'a> {
+    fn parse(uri: &'a Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        Self { pairs: form_urlencoded::parse(query.as_bytes()).collect(), ..Self::default() }
     }
 
     /// Says what is wrong with a parameter.
@@ -70,7 +67,7 @@ impl Params {
     }
 
     /// The text of a parameter; without a value it counts as not given.
-    fn take(&mut self, name: &'static str) -> Option<String> {
+    fn take(&mut self, name: &'static str) -> Option<Cow<'a, str>> {
         self.known.push(name);
         let (mut found, mut is_repeated) = (None, false);
         self.pairs.retain_mut(|(pair, value)| {

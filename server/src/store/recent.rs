@@ -193,7 +193,7 @@ impl Store {
         if let Some(window) = slot.get() {
             return Ok(window.clone());
         }
-        let window = slot.get_or_try_init(|| self.read_window(symbol)).await?.clone();
+        let window = slot.get_or_try_init(|| Box::pin(self.read_window(symbol))).await?.clone();
         if window.is_none() {
             self.recent.let_go(symbol, &slot);
         }
