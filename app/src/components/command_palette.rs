@@ -1,6 +1,6 @@
 use crate::{
     live::Live,
-    palette::{Entry, entries, search},
+    palette::{Command, Entry, entries, search},
     quality::Exported,
     query::{Theme, View},
     span::day_to_replay,
@@ -26,6 +26,70 @@ struct Place {
     view: Memo<Option<View>>,
 }
 
+impl Place {
+    fn here() -> Self {
+        let (location, query) = (use_location(), use_query_map());
+        let view = move || query.with(|query| View::read(|key| query.get(key)));
+        Self {
+            path: location.pathname,
+            search: location.search,
+            theme: Memo::new(move |_| query.with(|query| Theme::parse(query.get_str("theme")))),
+            view: Memo::new(move |_| (location.pathname.get() == "/dashboard").then(view)),
+        }
+    }
+}
+
+/// What is typed, what is found by it, and which of that is chosen.
+#[derive(Clone, Copy)]
+struct Search {
+    open: RwSignal<bool>,
+    typed: RwSignal<String>,
+    found: Memo<Vec<Entry>>,
+    chosen: RwSignal<usize>,
+}
+
+impl Search {
+    fn new(open: RwSignal<bool>, live: Live, view: Memo<Option<View>>) -> Self {
+        let typed = RwSignal::new(String::new());
+        let found = Memo::new(move |_| {
+            if !open.get() {
+                return Vec::new();
+            }
+            let symbols = live.names();
+            let day = live.symbols.with(|known| day_to_replay(known));
+            view.with(|view| typed.with(|typed| search(&entries(&symbols, view.as_ref(), day), typed)))
+        });
+        Self { open, typed, found, chosen: RwSignal::new(0) }
+    }
+
+    /// The arrows choose, Enter runs what is chosen.
+    fn press(self, event: &ev::KeyboardEvent, run: Callback<Command>) {
+        let count = self.found.with(Vec::len);
+        let step = |by: usize| self.chosen.update(|chosen| *chosen = (*chosen + by) % count.max(1));
+        match event.key().as_str() {
+            "ArrowDown" => step(1),
+            "ArrowUp" => step(count.saturating_sub(1)),
+            "Enter" => {
+                if let Some(entry) = self.found.with(|found| found.get(self.chosen.get()).cloned()) {
+                    run.run(entry.command);
+                }
+            }
+            _ => return,
+        }
+        event.prevent_default();
+    }
+
+    /// How many commands are found, in words.
+    fn count(self) -> String {
+        match (self.open.get(), self.found.with(Vec::len)) {
+            (false, _) => String::new(),
+            (true, 0) => "Nothing is called that.".to_owned(),
+            (true, 1) => "1 command".to_owned(),
+            (true, count) => format!("{count} commands"),
+        }
+    }
+}
+
 /// Everything that can be done, by a few letters of its name. Opens on Ctrl or ⌘ and K, on every page.
 #[component]
 pub fn CommandPalette() -> impl IntoView {
@@ -34,101 +98,78 @@ pub fn CommandPalette() -> impl IntoView {
     }
     let PaletteDoor(open) = expect_context();
     let live = expect_context::<Live>();
-    let (location, query) = (use_location(), use_query_map());
-    let view = move || query.with(|query| View::read(|key| query.get(key)));
-    let place = Place {
-        path: location.pathname,
-        search: location.search,
-        theme: Memo::new(move |_| query.with(|query| Theme::parse(query.get_str("theme")))),
-        view: Memo::new(move |_| (location.pathname.get() == "/dashboard").then(view)),
-    };
-    let (typed, chosen) = (RwSignal::new(String::new()), RwSignal::new(0_usize));
+    let place = Place::here();
+    let search = Search::new(open, live, place.view);
     let told = RwSignal::new(None::<&'static str>);
-    let found = Memo::new(move |_| {
-        if !open.get() {
-            return Vec::new();
-        }
-        let symbols = live.names();
-        let day = live.symbols.with(|known| day_to_replay(known));
-        place.view.with(|view| typed.with(|typed| search(&entries(&symbols, view.as_ref(), day), typed)))
-    });
     let (dialog, field) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());
     #[cfg(feature = "hydrate")]
-    browser::attend(open, dialog, field, typed, chosen, live);
+    browser::attend(search, dialog, field, live);
     let perform = performer(place, live, told);
-    let run = move |entry: &Entry| {
+    let run = Callback::new(move |command| {
         open.set(false);
-        perform.run(entry.command.clone());
-    };
-    let on_key = move |event: ev::KeyboardEvent| {
-        let count = found.with(Vec::len);
-        let step = |by: usize| chosen.update(|chosen| *chosen = (*chosen + by) % count.max(1));
-        match event.key().as_str() {
-            "ArrowDown" => step(1),
-            "ArrowUp" => step(count.saturating_sub(1)),
-            "Enter" => {
-                if let Some(entry) = found.with(|found| found.get(chosen.get()).cloned()) {
-                    run(&entry);
-                }
-            }
-            _ => return,
-        }
-        event.prevent_default();
-    };
-    let option = move |(index, entry): (usize, Entry)| {
-        let (kind, name, keys) = (entry.kind, entry.name.clone(), entry.keys.clone());
-        view! {
-            <li
-                role="option"
-                id=format!("palette-{index}")
-                class="palette-option"
-                aria-selected=move || (chosen.get() == index).to_string()
-                on:click=move |_| run(&entry)
-                on:pointermove=move |_| chosen.set(index)
-            >
-                <span class="palette-kind">{kind}</span>
-                <span class="palette-name">{name}</span>
-                {(!keys.is_empty()).then(|| view! { <kbd>{keys}</kbd> })}
-            </li>
-        }
-    };
+        perform.run(command);
+    });
+    let option = move |(index, entry): (usize, Entry)| view! { <PaletteOption search index entry run /> };
     view! {
         <dialog class="palette" node_ref=dialog aria-label="Commands" on:close=move |_| open.set(false)>
-            <input
-                class="palette-field"
-                node_ref=field
-                type="text"
-                role="combobox"
-                aria-label="Symbol, page or command"
-                aria-autocomplete="list"
-                aria-controls="palette-list"
-                aria-expanded=move || found.with(|found| !found.is_empty()).to_string()
-                aria-activedescendant=move || found.with(|found| !found.is_empty()).then(|| format!("palette-{}", chosen.get()))
-                placeholder="Symbol, page or command"
-                autocomplete="off"
-                spellcheck="false"
-                prop:value=typed
-                on:input=move |event| {
-                    typed.set(event_target_value(&event));
-                    chosen.set(0);
-                }
-                on:keydown=on_key
-            />
+            <PaletteField search field run />
             <ul class="palette-list" id="palette-list" role="listbox" aria-label="Commands">
-                {move || found.get().into_iter().enumerate().map(option).collect_view()}
+                {move || search.found.get().into_iter().enumerate().map(option).collect_view()}
             </ul>
-            <p class="palette-count" role="status">
-                {move || match (open.get(), found.with(Vec::len)) {
-                    (false, _) => String::new(),
-                    (true, 0) => "Nothing is called that.".to_owned(),
-                    (true, 1) => "1 command".to_owned(),
-                    (true, count) => format!("{count} commands"),
-                }}
-            </p>
+            <p class="palette-count" role="status">{move || search.count()}</p>
         </dialog>
         <p class="palette-told" role="status">{told}</p>
     }
     .into_any()
+}
+
+/// Where the letters are typed; the focus stays in it while the arrows choose.
+#[component]
+fn PaletteField(search: Search, field: NodeRef<Input>, run: Callback<Command>) -> impl IntoView {
+    let Search { typed, found, chosen, .. } = search;
+    view! {
+        <input
+            class="palette-field"
+            node_ref=field
+            type="text"
+            role="combobox"
+            aria-label="Symbol, page or command"
+            aria-autocomplete="list"
+            aria-controls="palette-list"
+            aria-expanded=move || found.with(|found| !found.is_empty()).to_string()
+            aria-activedescendant=move || found.with(|found| !found.is_empty()).then(|| format!("palette-{}", chosen.get()))
+            placeholder="Symbol, page or command"
+            autocomplete="off"
+            spellcheck="false"
+            prop:value=typed
+            on:input=move |event| {
+                typed.set(event_target_value(&event));
+                chosen.set(0);
+            }
+            on:keydown=move |event| search.press(&event, run)
+        />
+    }
+}
+
+/// One command of the list.
+#[component]
+fn PaletteOption(search: Search, index: usize, entry: Entry, run: Callback<Command>) -> impl IntoView {
+    let Search { chosen, .. } = search;
+    let Entry { kind, name, keys, command } = entry;
+    view! {
+        <li
+            role="option"
+            id=format!("palette-{index}")
+            class="palette-option"
+            aria-selected=move || (chosen.get() == index).to_string()
+            on:click=move |_| run.run(command.clone())
+            on:pointermove=move |_| chosen.set(index)
+        >
+            <span class="palette-kind">{kind}</span>
+            <span class="palette-name">{name}</span>
+            {(!keys.is_empty()).then(|| view! { <kbd>{keys}</kbd> })}
+        </li>
+    }
 }
 
 /// Opens the palette without a keyboard.
@@ -164,14 +205,14 @@ use browser::performer;
 /// On the server nobody gives commands. What it renders is dropped by any of its threads, so that nothing in it may belong to
 /// one of them.
 #[cfg(not(feature = "hydrate"))]
-fn performer(place: Place, _live: Live, _told: RwSignal<Option<&'static str>>) -> Callback<crate::palette::Command> {
+fn performer(place: Place, _live: Live, _told: RwSignal<Option<&'static str>>) -> Callback<Command> {
     let _ = (place.path, place.search, place.theme);
     Callback::new(|_| {})
 }
 
 #[cfg(feature = "hydrate")]
 mod browser {
-    use super::{Place, RwSignal};
+    use super::{Place, Search};
     use crate::{
         live::Live,
         navigation::themed,
@@ -191,14 +232,8 @@ mod browser {
     use web_sys::HtmlElement;
 
     /// Opens and closes the dialog as told, and learns the symbols when no page has.
-    pub fn attend(
-        open: RwSignal<bool>,
-        dialog: NodeRef<Dialog>,
-        field: NodeRef<Input>,
-        typed: RwSignal<String>,
-        chosen: RwSignal<usize>,
-        live: Live,
-    ) {
+    pub fn attend(search: Search, dialog: NodeRef<Dialog>, field: NodeRef<Input>, live: Live) {
+        let Search { open, typed, chosen, .. } = search;
         let handle = window_event_listener(keydown, move |event| {
             let chord = (event.ctrl_key() || event.meta_key()) && !event.alt_key() && !event.shift_key();
             if chord && event.key().eq_ignore_ascii_case("k") {

@@ -28,66 +28,87 @@ pub fn Compared(
     #[prop(into)] zone: Signal<Zone>,
 ) -> impl IntoView {
     let others = Memo::new(move |_| view.with(|view| view.look(side).others.clone()));
-    let first =
-        move || since.get().map_or(0, |since| plot.with(|plot| plot.bars.partition_point(|bar| bar.time < since)));
-    let change = move |value: usize| {
-        let (first, bar) = (first(), bar.get()?);
-        let line = Line { study: None, value, grid: 0 };
-        let percent = plot.with(|plot| change(plot, line, first, bar))?;
-        Decimal::from_f64_retain(percent)
-    };
-    let entry = move |(place, name): (usize, Signal<Symbol>)| {
-        let change = Memo::new(move |_| change(place));
-        let class = move || change.get().map_or("", |change| Direction::of(change).class());
-        // Behind the colours of the studies; the chart's own has that of its candles.
-        let color = move || match place {
-            0 => "compared-line".to_owned(),
-            _ => {
-                format!("compared-line line-{}", (view.with(|view| view.look(side).studies.len()) + place - 1) % 6 + 1)
-            }
-        };
-        let out = move || {
-            let view = view.get();
-            let look = view.look(side).clone().compared(&name.get());
-            view.with_look(side, look).link()
-        };
-        view! {
-            <li class="compared-entry" data-compared=move || name.get().to_string()>
-                <span class=color><span class="reading-line" aria-hidden="true"></span></span>
-                {move || name.get().to_string()}
-                " "
-                <b class=class>{move || format::signed_percent(change.get())}</b>
-                {(place > 0)
-                    .then(|| {
-                        view! {
-                            <a
-                                class="compared-out"
-                                href=out
-                                data-noscroll="true"
-                                prop:replace=true
-                                aria-label=move || format!("Do not compare with {}", name.get())
-                            >
-                                "×"
-                            </a>
-                        }
-                    })}
-            </li>
-        }
+    let stretch = Stretch { plot, bar, since };
+    let other = move |(index, symbol): (usize, Symbol)| {
+        view! { <Entry side view place=index + 1 symbol=Signal::stored(symbol) stretch /> }
     };
     let since_text = move || since.get().map(|since| format!("since {}", zone.get().bar_time(since, timeframe.get())));
     view! {
         <Show when=move || !others.with(Vec::is_empty)>
             <div class="compared">
                 <ul aria-label="Change of each symbol">
-                    {entry((0, symbol))}
-                    {move || {
-                        let others = others.get().into_iter().enumerate();
-                        others.map(|(place, other)| entry((place + 1, Signal::stored(other)))).collect_view()
-                    }}
+                    <Entry side view place=0 symbol stretch />
+                    {move || others.get().into_iter().enumerate().map(other).collect_view()}
                 </ul>
                 <span class="compared-since">{since_text}</span>
             </div>
         </Show>
+    }
+}
+
+/// The bars that are compared.
+#[derive(Clone, Copy)]
+struct Stretch {
+    plot: RwSignal<Plot>,
+    /// Index of the last: the one looked at.
+    bar: Signal<Option<usize>>,
+    /// Start of the first.
+    since: Signal<Option<DateTime<Utc>>>,
+}
+
+impl Stretch {
+    /// The change of the symbol whose closes are at this place in the plot.
+    fn change(self, place: usize) -> Option<Decimal> {
+        let Self { plot, bar, since } = self;
+        let first = since.get().map_or(0, |since| plot.with(|plot| plot.bars.partition_point(|bar| bar.time < since)));
+        let bar = bar.get()?;
+        let line = Line { study: None, value: place, grid: 0 };
+        let percent = plot.with(|plot| change(plot, line, first, bar))?;
+        Decimal::from_f64_retain(percent)
+    }
+}
+
+/// One symbol and its change; the chart's own is at the place 0.
+#[component]
+fn Entry(side: Side, view: Memo<View>, place: usize, symbol: Signal<Symbol>, stretch: Stretch) -> impl IntoView {
+    let change = Memo::new(move |_| stretch.change(place));
+    let class = move || change.get().map_or("", |change| Direction::of(change).class());
+    // Behind the colours of the studies; the chart's own has that of its candles.
+    let color = move || match place {
+        0 => "compared-line".to_owned(),
+        _ => {
+            format!("compared-line line-{}", (view.with(|view| view.look(side).studies.len()) + place - 1) % 6 + 1)
+        }
+    };
+    view! {
+        <li class="compared-entry" data-compared=move || symbol.get().to_string()>
+            <span class=color><span class="reading-line" aria-hidden="true"></span></span>
+            {move || symbol.get().to_string()}
+            " "
+            <b class=class>{move || format::signed_percent(change.get())}</b>
+            {(place > 0).then(|| view! { <TakeOut side view symbol /> })}
+        </li>
+    }
+}
+
+/// The link to the chart without that symbol.
+#[component]
+fn TakeOut(side: Side, view: Memo<View>, symbol: Signal<Symbol>) -> impl IntoView {
+    let link = move || {
+        let view = view.get();
+        let look = view.look(side).clone().compared(&symbol.get());
+        view.with_look(side, look).link()
+    };
+    view! {
+        <a
+            class="compared-out"
+            href=link
+            data-noscroll="true"
+            prop:replace=true
+            aria-label=move || format!("Do not compare with {}", symbol.get())
+        >
+            "×"
+        </a>
     }
 }
 

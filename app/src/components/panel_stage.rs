@@ -20,7 +20,7 @@ pub fn PanelStage(
     /// Counts the pictures asked for.
     picture: RwSignal<u32>,
 ) -> impl IntoView {
-    let Panel { side, desk, symbol, timeframe, plot, content, look, .. } = panel;
+    let Panel { desk, symbol, timeframe, content, look, .. } = panel;
     let older = panel.fetches();
     let activated = Callback::new(move |time| {
         let (symbol, timeframe) = (symbol.get_untracked(), timeframe.get_untracked());
@@ -45,21 +45,7 @@ pub fn PanelStage(
             data-content=move || content.with(Content::name)
             data-panes=move || panes.get().to_string()
         >
-            <CandleChart
-                side
-                symbol
-                timeframe
-                plot
-                notes=panel.notes
-                dark
-                safe_colors=Signal::derive(move || desk.view.with(|view| view.safe_colors))
-                crosshair
-                activated
-                older
-                seen
-                picture
-                simulated=panel.simulated
-            />
+            <CandleChart panel dark crosshair activated older seen picture />
             {limit}
             {move || message(panel, content.get())}
         </div>

@@ -19,6 +19,15 @@ impl Order {
         }
     }
 
+    /// On its button; the dots say that it is asked again.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Pause => "Pause…",
+            Self::Resume => "Resume",
+            Self::Drain => "Drain…",
+        }
+    }
+
     /// What it comes to, for who has to confirm it.
     fn consequence(self) -> Option<&'static str> {
         match self {
@@ -55,42 +64,67 @@ pub fn PipelineOrders(pipeline: RwSignal<Pipeline>) -> impl IntoView {
     }
 }
 
-#[component]
-fn Form(pipeline: RwSignal<Pipeline>) -> impl IntoView {
-    let alive = RwSignal::new(false);
-    let token = RwSignal::new(String::new());
-    let about = RwSignal::new(String::new());
-    let asked = RwSignal::new(None::<Order>);
-    let busy = RwSignal::new(false);
-    let outcome = RwSignal::new(None::<Result<String, String>>);
-    Effect::new(move |_| alive.set(true));
-    let idle = move || alive.get() && !busy.get() && !token.with(String::is_empty);
-    let names = Memo::new(move |_| {
-        let ours = |row: &&Partition| row.state.is_some();
-        pipeline.with(|pipeline| pipeline.partitions.iter().filter(ours).map(Partition::name).collect::<Vec<_>>())
-    });
-    let scope = move || {
-        pipeline.with_untracked(|pipeline| {
-            let row = pipeline.partitions.iter().find(|row| row.name() == about.get_untracked());
+/// What the form knows; copies share it.
+#[derive(Clone, Copy)]
+struct Orders {
+    pipeline: RwSignal<Pipeline>,
+    alive: RwSignal<bool>,
+    token: RwSignal<String>,
+    /// The partition that the order is about; empty: all of them.
+    about: RwSignal<String>,
+    /// What has to be confirmed.
+    asked: RwSignal<Option<Order>>,
+    busy: RwSignal<bool>,
+    outcome: RwSignal<Option<Result<String, String>>>,
+}
+
+impl Orders {
+    fn new(pipeline: RwSignal<Pipeline>) -> Self {
+        let alive = RwSignal::new(false);
+        Effect::new(move |_| alive.set(true));
+        Self {
+            pipeline,
+            alive,
+            token: RwSignal::new(String::new()),
+            about: RwSignal::new(String::new()),
+            asked: RwSignal::new(None),
+            busy: RwSignal::new(false),
+            outcome: RwSignal::new(None),
+        }
+    }
+
+    fn is_idle(self) -> bool {
+        self.alive.get() && !self.busy.get() && !self.token.with(String::is_empty)
+    }
+
+    /// Whether the order can be given; only everything can be drained.
+    fn takes(self, order: Order) -> bool {
+        self.is_idle() && (order != Order::Drain || self.about.with(String::is_empty))
+    }
+
+    fn scope(self) -> Scope {
+        self.pipeline.with_untracked(|pipeline| {
+            let row = pipeline.partitions.iter().find(|row| row.name() == self.about.get_untracked());
             row.map_or_else(Scope::default, |row| Scope {
                 topic: Some(row.topic.clone()),
                 partition: Some(row.partition),
             })
         })
-    };
-    let give = move |order: Order| {
-        asked.set(None);
-        send(order.name(), scope(), token, busy, outcome, pipeline);
-    };
-    let ask = move |order: Order| {
-        if order.consequence().is_some() { asked.set(Some(order)) } else { give(order) }
-    };
-    let button = move |order: Order, label: &'static str, disabled: Signal<bool>| {
-        view! {
-            <button class="button" type="button" disabled=move || !idle() || disabled.get() on:click=move |_| ask(order)>{label}</button>
-        }
-    };
-    let never = Signal::derive(|| false);
+    }
+
+    fn ask(self, order: Order) {
+        if order.consequence().is_some() { self.asked.set(Some(order)) } else { self.give(order) }
+    }
+
+    fn give(self, order: Order) {
+        self.asked.set(None);
+        send(self, order.name(), self.scope());
+    }
+}
+
+#[component]
+fn Form(pipeline: RwSignal<Pipeline>) -> impl IntoView {
+    let orders = Orders::new(pipeline);
     view! {
         <form class="orders" on:submit=|event| event.prevent_default()>
             <label class="filter-field orders-token">
@@ -99,44 +133,60 @@ fn Form(pipeline: RwSignal<Pipeline>) -> impl IntoView {
                     type="password"
                     autocomplete="off"
                     spellcheck="false"
-                    disabled=move || !alive.get()
-                    on:input=move |event| token.set(event_target_value(&event))
+                    disabled=move || !orders.alive.get()
+                    on:input=move |event| orders.token.set(event_target_value(&event))
                 />
             </label>
-            <label class="filter-field orders-about">
-                <span>"What the order is about"</span>
-                <select disabled=move || !alive.get() on:change=move |event| about.set(event_target_value(&event))>
-                    <option value="">"everything this process consumes"</option>
-                    <For each=move || names.get() key=Clone::clone children=|name| view! { <option value=name.clone()>{name.clone()}</option> } />
-                </select>
-            </label>
-            {move || match asked.get() {
-                None => {
-                    view! {
-                        <div class="orders-buttons">
-                            {button(Order::Pause, "Pause…", never)} {button(Order::Resume, "Resume", never)}
-                            {button(Order::Drain, "Drain…", Signal::derive(move || about.with(|about| !about.is_empty())))}
-                        </div>
-                    }
-                        .into_any()
-                }
+            <About orders />
+            {move || match orders.asked.get() {
+                None => view! { <Buttons orders /> }.into_any(),
                 Some(order) => {
-                    let subject = about.get_untracked();
+                    let subject = orders.about.get_untracked();
                     let subject = if subject.is_empty() { "everything".to_owned() } else { subject };
-                    view! { <Confirm order subject idle=Signal::derive(idle) give=move |()| give(order) leave=move |()| asked.set(None) /> }
+                    let idle = Signal::derive(move || orders.is_idle());
+                    view! { <Confirm order subject idle give=move |()| orders.give(order) leave=move |()| orders.asked.set(None) /> }
                         .into_any()
                 }
             }}
             <noscript><p>"Orders need a script; the command line does not."</p></noscript>
         </form>
         <div class="orders-outcome" role="status">
-            {move || match outcome.get() {
+            {move || match orders.outcome.get() {
                 None => None,
                 Some(Ok(done)) => Some(view! { <p data-order="taken">{done}</p> }.into_any()),
                 Some(Err(why)) => Some(view! { <p class="orders-trouble" data-order="refused">{why}</p> }.into_any()),
             }}
         </div>
     }
+}
+
+/// The partitions that this process consumes, or all of them.
+#[component]
+fn About(orders: Orders) -> impl IntoView {
+    let Orders { pipeline, alive, about, .. } = orders;
+    let names = Memo::new(move |_| {
+        let ours = |row: &&Partition| row.state.is_some();
+        pipeline.with(|pipeline| pipeline.partitions.iter().filter(ours).map(Partition::name).collect::<Vec<_>>())
+    });
+    view! {
+        <label class="filter-field orders-about">
+            <span>"What the order is about"</span>
+            <select disabled=move || !alive.get() on:change=move |event| about.set(event_target_value(&event))>
+                <option value="">"everything this process consumes"</option>
+                <For each=move || names.get() key=Clone::clone children=|name| view! { <option value=name.clone()>{name.clone()}</option> } />
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn Buttons(orders: Orders) -> impl IntoView {
+    let button = move |order: Order| {
+        view! {
+            <button class="button" type="button" disabled=move || !orders.takes(order) on:click=move |_| orders.ask(order)>{order.label()}</button>
+        }
+    };
+    view! { <div class="orders-buttons">{button(Order::Pause)} {button(Order::Resume)} {button(Order::Drain)}</div> }
 }
 
 /// Asks once more. The keyboard goes to the answer that changes nothing.
@@ -170,14 +220,8 @@ fn Confirm(
 }
 
 #[cfg(feature = "hydrate")]
-fn send(
-    order: &'static str,
-    scope: Scope,
-    token: RwSignal<String>,
-    busy: RwSignal<bool>,
-    outcome: RwSignal<Option<Result<String, String>>>,
-    pipeline: RwSignal<Pipeline>,
-) {
+fn send(orders: Orders, order: &'static str, scope: Scope) {
+    let Orders { pipeline, token, busy, outcome, .. } = orders;
     busy.set(true);
     leptos::task::spawn_local(async move {
         let answer = crate::orders::pipeline(&token.get_untracked(), order, &scope).await;
@@ -192,12 +236,4 @@ fn send(
 }
 
 #[cfg(not(feature = "hydrate"))]
-fn send(
-    _: &'static str,
-    _: Scope,
-    _: RwSignal<String>,
-    _: RwSignal<bool>,
-    _: RwSignal<Option<Result<String, String>>>,
-    _: RwSignal<Pipeline>,
-) {
-}
+fn send(_: Orders, _: &'static str, _: Scope) {}

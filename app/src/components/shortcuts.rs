@@ -1,8 +1,4 @@
 use crate::keyboard::sheet as lines;
-#[cfg(feature = "hydrate")]
-use crate::keyboard::{Action, action};
-#[cfg(feature = "hydrate")]
-use crate::query::Side;
 use crate::query::View;
 use leptos::{html::Dialog, prelude::*};
 
@@ -21,7 +17,7 @@ pub fn Shortcuts(
 ) -> impl IntoView {
     let sheet = NodeRef::<Dialog>::new();
     #[cfg(feature = "hydrate")]
-    listen(sheet, view, next_theme, page_link);
+    browser::listen(sheet, view, next_theme, page_link);
     #[cfg(not(feature = "hydrate"))]
     let _ = (view, next_theme, page_link);
     view! {
@@ -46,128 +42,170 @@ pub fn Shortcuts(
 }
 
 #[cfg(feature = "hydrate")]
-fn listen(
-    sheet: NodeRef<Dialog>,
-    view: Option<Memo<View>>,
-    next_theme: Callback<(), String>,
-    page_link: Callback<&'static str, String>,
-) {
-    use crate::{desk::Desk, span::Span};
-    use leptos::ev::keydown;
-    use leptos_router::{NavigateOptions, hooks::use_navigate};
+mod browser {
+    use crate::{
+        desk::Desk,
+        follow::follower,
+        keyboard::{Action, action},
+        layout::Layout,
+        query::{Side, View},
+        span::Span,
+    };
+    use leptos::{
+        ev::{KeyboardEvent, keydown},
+        html::Dialog,
+        prelude::*,
+    };
     use wasm_bindgen::JsCast;
     use web_sys::HtmlElement;
 
-    let navigate = use_navigate();
-    let desk = use_context::<Desk>();
-    let after_g = StoredValue::new(false);
-    let handle = window_event_listener(keydown, move |event| {
-        if event.ctrl_key() || event.meta_key() || event.alt_key() || event.is_composing() {
-            return;
-        }
+    pub fn listen(
+        sheet: NodeRef<Dialog>,
+        view: Option<Memo<View>>,
+        next_theme: Callback<(), String>,
+        page_link: Callback<&'static str, String>,
+    ) {
+        let after_g = StoredValue::new(false);
+        let page = Page { sheet, view, desk: use_context(), after_g, next_theme, page_link, follow: follower() };
+        let handle = window_event_listener(keydown, move |event| {
+            if event.ctrl_key() || event.meta_key() || event.alt_key() || event.is_composing() || is_typed(&event) {
+                return;
+            }
+            let came_after_g = after_g.get_value();
+            after_g.set_value(false);
+            if action(&event.key(), came_after_g).is_some_and(|action| page.perform(action)) {
+                event.prevent_default();
+            }
+        });
+        on_cleanup(move || handle.remove());
+    }
+
+    /// Whether the key is for a field that has the focus; Escape leaves it.
+    fn is_typed(event: &KeyboardEvent) -> bool {
         let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
-        let in_field = target.as_ref().is_some_and(|target| {
+        let field = target.filter(|target| {
             // A slider takes no letters.
             let is_slider = target.get_attribute("type").as_deref() == Some("range");
             !is_slider && matches!(target.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA")
         });
-        if in_field {
-            if event.key() == "Escape"
-                && let Some(target) = target
-            {
-                let _ = target.blur();
-            }
-            return;
+        if let Some(field) = &field
+            && event.key() == "Escape"
+        {
+            let _ = field.blur();
         }
-        let came_after_g = after_g.get_value();
-        after_g.set_value(false);
-        let Some(action) = action(&event.key(), came_after_g) else { return };
-        let go = |link: &str, replace: bool| {
-            navigate(link, NavigateOptions { scroll: false, replace, ..NavigateOptions::default() });
-        };
-        match (action, view) {
-            (Action::AwaitPage, _) => after_g.set_value(true),
-            (Action::ToggleHelp, _) => {
-                if let Some(sheet) = sheet.get_untracked() {
-                    if sheet.open() {
-                        sheet.close();
-                    } else {
-                        let _ = sheet.show_modal();
-                    }
-                }
-            }
-            (Action::NextTheme, _) => go(&next_theme.run(()), true),
-            // Other pages are rendered by the server, with their data.
-            (Action::Page(path), _) => drop(window().location().assign(&page_link.run(path))),
-            (Action::Timeframe(timeframe), Some(view)) => {
-                go(&view.get_untracked().with_timeframe(timeframe).link(), false)
-            }
-            (Action::FocusSymbol, _) => {
-                let side = view.map_or(Side::A, |view| view.with_untracked(|view| view.side));
-                let own = format!("symbol-{}", side.letter());
-                let field = [&own, "symbol-filter"].into_iter().find_map(|id| document().get_element_by_id(id));
-                let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) else { return };
-                let _ = field.focus();
-            }
-            (Action::Live, Some(view)) => {
-                desk.inspect(Desk::go_to_newest);
-                let view = view.get_untracked();
-                if !view.span.is_live() {
-                    go(&view.with_span(Span::default()).link(), false);
-                }
-            }
-            (Action::Replay, Some(view)) => {
-                let view = view.get_untracked();
-                let link = if view.span.is_replay() {
-                    desk.and_then(|desk| {
-                        desk.toggle_play();
-                        desk.link_to_here()
-                    })
-                } else {
-                    desk.and_then(|desk| desk.day_to_play()).map(|span| view.clone().with_span(span).link())
-                };
-                if let Some(link) = link {
-                    go(&link, view.span.is_replay());
-                }
-            }
-            (Action::Layout { back }, Some(view)) => {
-                let next = view.with_untracked(|view| view.layout.next(back));
-                if let Some(desk) = desk {
-                    go(&untrack(|| desk.laid_out(next)), false);
-                }
-            }
-            (Action::Alone, Some(view)) => {
-                let view = view.get_untracked();
-                let alone = !view.alone;
-                go(&view.with_alone(alone).link(), false);
-            }
-            (Action::NextChart, Some(view)) => {
-                let view = view.get_untracked();
-                let next = view.next_side();
-                go(&view.with_side(next).link(), true);
-                request_animation_frame(move || focus_chart(next));
-            }
-            (
-                Action::Timeframe(_)
-                | Action::Live
-                | Action::Replay
-                | Action::Layout { .. }
-                | Action::Alone
-                | Action::NextChart,
-                None,
-            ) => return,
-        }
-        event.prevent_default();
-    });
-    on_cleanup(move || handle.remove());
-}
+        field.is_some()
+    }
 
-/// Arrows and zoom are the focused chart's.
-#[cfg(feature = "hydrate")]
-fn focus_chart(side: Side) {
-    use wasm_bindgen::JsCast;
-    let stage = document().query_selector(&format!("[data-side={}] .candle-stage", side.letter()));
-    if let Some(stage) = stage.ok().flatten().and_then(|stage| stage.dyn_into::<web_sys::HtmlElement>().ok()) {
-        let _ = stage.focus();
+    /// What the keys are for.
+    #[derive(Clone, Copy)]
+    struct Page {
+        sheet: NodeRef<Dialog>,
+        view: Option<Memo<View>>,
+        desk: Option<Desk>,
+        /// Whether the key before was a `g`.
+        after_g: StoredValue<bool>,
+        next_theme: Callback<(), String>,
+        page_link: Callback<&'static str, String>,
+        follow: Callback<(String, bool)>,
+    }
+
+    impl Page {
+        /// Returns whether the page has what the action is for.
+        fn perform(self, action: Action) -> bool {
+            match (action, self.view) {
+                (Action::AwaitPage, _) => self.after_g.set_value(true),
+                (Action::ToggleHelp, _) => self.toggle_sheet(),
+                (Action::NextTheme, _) => self.go(self.next_theme.run(()), true),
+                // Other pages are rendered by the server, with their data.
+                (Action::Page(path), _) => drop(window().location().assign(&self.page_link.run(path))),
+                (Action::FocusSymbol, _) => return self.focus_symbol(),
+                (Action::Timeframe(timeframe), Some(view)) => {
+                    self.go(view.get_untracked().with_timeframe(timeframe).link(), false);
+                }
+                (Action::Live, Some(view)) => self.go_live(view.get_untracked()),
+                (Action::Replay, Some(view)) => self.replay(view.get_untracked()),
+                (Action::Layout { back }, Some(view)) => {
+                    self.lay_out(view.with_untracked(|view| view.layout.next(back)));
+                }
+                (Action::Alone, Some(view)) => {
+                    let view = view.get_untracked();
+                    let alone = !view.alone;
+                    self.go(view.with_alone(alone).link(), false);
+                }
+                (Action::NextChart, Some(view)) => self.go_to_next_chart(view.get_untracked()),
+                (
+                    Action::Timeframe(_)
+                    | Action::Live
+                    | Action::Replay
+                    | Action::Layout { .. }
+                    | Action::Alone
+                    | Action::NextChart,
+                    None,
+                ) => return false,
+            }
+            true
+        }
+
+        /// With `replace` the link takes the place of the entry in the history.
+        fn go(self, link: String, replace: bool) {
+            self.follow.run((link, replace));
+        }
+
+        fn toggle_sheet(self) {
+            let Some(sheet) = self.sheet.get_untracked() else { return };
+            if sheet.open() {
+                sheet.close();
+            } else {
+                let _ = sheet.show_modal();
+            }
+        }
+
+        fn focus_symbol(self) -> bool {
+            let side = self.view.map_or(Side::A, |view| view.with_untracked(|view| view.side));
+            let own = format!("symbol-{}", side.letter());
+            let field = [&own, "symbol-filter"].into_iter().find_map(|id| document().get_element_by_id(id));
+            let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) else { return false };
+            let _ = field.focus();
+            true
+        }
+
+        fn go_live(self, view: View) {
+            self.desk.inspect(Desk::go_to_newest);
+            if !view.span.is_live() {
+                self.go(view.with_span(Span::default()).link(), false);
+            }
+        }
+
+        fn replay(self, view: View) {
+            let Some(desk) = self.desk else { return };
+            if view.span.is_replay() {
+                desk.toggle_play();
+                if let Some(link) = desk.link_to_here() {
+                    self.go(link, true);
+                }
+            } else if let Some(day) = desk.day_to_play() {
+                self.go(view.with_span(day).link(), false);
+            }
+        }
+
+        fn lay_out(self, layout: Layout) {
+            if let Some(desk) = self.desk {
+                self.go(untrack(|| desk.laid_out(layout)), false);
+            }
+        }
+
+        fn go_to_next_chart(self, view: View) {
+            let next = view.next_side();
+            self.go(view.with_side(next).link(), true);
+            request_animation_frame(move || focus_chart(next));
+        }
+    }
+
+    /// Arrows and zoom are the focused chart's.
+    fn focus_chart(side: Side) {
+        let stage = document().query_selector(&format!("[data-side={}] .candle-stage", side.letter()));
+        if let Some(stage) = stage.ok().flatten().and_then(|stage| stage.dyn_into::<HtmlElement>().ok()) {
+            let _ = stage.focus();
+        }
     }
 }

@@ -2,11 +2,12 @@ use super::freshness_badge;
 use crate::{
     format,
     format::Direction,
+    live::Series,
     query::{Side, Theme, View},
     watchlist::{self, HEIGHT, WIDTH, Watch, course, figures, heard},
 };
 use leptos::{ev, html::A, prelude::*};
-use market::{Symbol, Timeframe};
+use market::{Symbol, Timeframe, watchlist::WatchRow as Row};
 
 /// One symbol of the watchlist. Its signals are its own: what happens to others does not touch it.
 #[component]
@@ -18,26 +19,109 @@ pub fn WatchRow(
 ) -> impl IntoView {
     let Some(row) = watch.row(&symbol) else { return ().into_any() };
     let (row, series) = (RwSignal::from(row), RwSignal::from(watch.live.series(&symbol, Timeframe::MINUTE_1)));
-    let now = Memo::new(move |_| row.with(|row| series.with(|series| figures(row, &series.bars))));
-    let places = Memo::new(move |_| {
-        let of_row = row.with(|row| row.close.normalize().scale().clamp(2, 4));
-        series.with(|series| format::price_places(&series.bars)).max(of_row)
-    });
-    let last = Memo::new(move |_| now.with(|now| format::number(now.last, places.get())));
-    let change = Memo::new(move |_| {
-        let signed = |change| format::signed(change, places.get());
-        now.with(|now| now.change.map_or_else(|| format::UNKNOWN.to_owned(), signed))
-    });
-    let percent = Memo::new(move |_| now.with(|now| format::signed_percent(now.percent)));
-    let volume = Memo::new(move |_| now.with(|now| format::count(now.volume)));
-    let way = Memo::new(move |_| now.with(|now| now.change.map(Direction::of)));
+    let Price { last, change, percent, volume, way } = Price::new(row, series);
+    let way_class = move || way.get().map_or("", Direction::class);
+    let name = symbol.to_string();
+    view! {
+        <tr class="watch-row" data-symbol=name>
+            <th scope="row" class="watch-symbol"><ChartsLink watch symbol reachable /></th>
+            <td class="watch-course"><Course row series /></td>
+            <td class="watch-last"><Flash value=last /></td>
+            <td class=move || format!("watch-change {}", way_class())>{change}</td>
+            <td class=move || format!("watch-percent {}", way_class())>
+                <span class="arrow" aria-hidden="true">{move || way.get().map_or("", Direction::arrow)}</span>
+                {percent}
+            </td>
+            <td class="watch-volume">{volume}</td>
+            <td class="watch-fresh"><Fresh watch row series /></td>
+            <Quality row />
+        </tr>
+    }
+    .into_any()
+}
+
+/// What a row says of its price, cell by cell: each changes by itself.
+#[derive(Clone, Copy)]
+struct Price {
+    last: Memo<String>,
+    change: Memo<String>,
+    percent: Memo<String>,
+    volume: Memo<String>,
+    way: Memo<Option<Direction>>,
+}
+
+impl Price {
+    fn new(row: RwSignal<Row>, series: RwSignal<Series>) -> Self {
+        let now = Memo::new(move |_| row.with(|row| series.with(|series| figures(row, &series.bars))));
+        let places = Memo::new(move |_| {
+            let of_row = row.with(|row| row.close.normalize().scale().clamp(2, 4));
+            series.with(|series| format::price_places(&series.bars)).max(of_row)
+        });
+        let change = Memo::new(move |_| {
+            let signed = |change| format::signed(change, places.get());
+            now.with(|now| now.change.map_or_else(|| format::UNKNOWN.to_owned(), signed))
+        });
+        Self {
+            last: Memo::new(move |_| now.with(|now| format::number(now.last, places.get()))),
+            change,
+            percent: Memo::new(move |_| now.with(|now| format::signed_percent(now.percent))),
+            volume: Memo::new(move |_| now.with(|now| format::count(now.volume))),
+            way: Memo::new(move |_| now.with(|now| now.change.map(Direction::of))),
+        }
+    }
+}
+
+/// The symbol, as the link to its charts.
+#[component]
+fn ChartsLink(watch: Watch, symbol: Symbol, reachable: Signal<bool>) -> impl IntoView {
+    let (label, charts, entered) = (symbol.to_string(), symbol.clone(), symbol.clone());
+    let link = NodeRef::<A>::new();
+    let pressed = keys(watch, symbol, link);
+    view! {
+        <a
+            node_ref=link
+            href=move || dashboard(&charts, watch.asked.with(|asked| asked.theme))
+            rel="external"
+            tabindex=move || if reachable.get() { "0" } else { "-1" }
+            on:keydown=pressed
+            on:focus=move |_| watch.at.set(Some(entered.clone()))
+        >
+            {label}
+        </a>
+    }
+}
+
+/// The course of the day.
+#[component]
+fn Course(row: RwSignal<Row>, series: RwSignal<Series>) -> impl IntoView {
     let path = Memo::new(move |_| row.with(|row| series.with(|series| watchlist::path(&course(row, &series.bars)))));
+    view! {
+        <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true" focusable="false">
+            <path d=move || path.get().unwrap_or_default() />
+        </svg>
+    }
+}
+
+/// How fresh the row is.
+#[component]
+fn Fresh(watch: Watch, row: RwSignal<Row>, series: RwSignal<Series>) -> impl IntoView {
     let heard = Memo::new(move |_| series.with(|series| series.heard).unwrap_or_else(|| row.with(heard)));
     let state = Memo::new(move |_| watch.live.freshness(Some(heard.get())));
-    let fresh = Memo::new(move |_| freshness_badge::word(state.get(), watch.live));
+    let word = Memo::new(move |_| freshness_badge::word(state.get(), watch.live));
+    view! {
+        <span class="freshness-badge" data-state=move || freshness_badge::name(state.get())>
+            <span class="freshness-dot" aria-hidden="true"></span>
+            <span class="freshness-word">{word}</span>
+        </span>
+    }
+}
+
+/// The cell of what the rules say of the day.
+#[component]
+fn Quality(row: RwSignal<Row>) -> impl IntoView {
     let quality = Memo::new(move |_| row.with(watchlist::quality));
     let severity = Memo::new(move |_| row.with(watchlist::severity));
-    let quality_title = Memo::new(move |_| {
+    let title = Memo::new(move |_| {
         row.with(|row| {
             format!(
                 "{} bars of the day; {} tagged by a rule; {} findings of rules over several bars still hold",
@@ -47,54 +131,15 @@ pub fn WatchRow(
             )
         })
     });
-    let (name, label, entered) = (symbol.to_string(), symbol.to_string(), symbol.clone());
-    let charts = symbol.clone();
-    let href = move || dashboard(&charts, watch.asked.with(|asked| asked.theme));
-    let link = NodeRef::<A>::new();
-    let pressed = keys(watch, symbol, link);
-    let way_class = move || way.get().map_or("", Direction::class);
     view! {
-        <tr class="watch-row" data-symbol=name>
-            <th scope="row" class="watch-symbol">
-                <a
-                    node_ref=link
-                    href=href
-                    rel="external"
-                    tabindex=move || if reachable.get() { "0" } else { "-1" }
-                    on:keydown=pressed
-                    on:focus=move |_| watch.at.set(Some(entered.clone()))
-                >
-                    {label}
-                </a>
-            </th>
-            <td class="watch-course">
-                <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true" focusable="false">
-                    <path d=move || path.get().unwrap_or_default() />
-                </svg>
-            </td>
-            <td class="watch-last"><Flash value=last /></td>
-            <td class=move || format!("watch-change {}", way_class())>{change}</td>
-            <td class=move || format!("watch-percent {}", way_class())>
-                <span class="arrow" aria-hidden="true">{move || way.get().map_or("", Direction::arrow)}</span>
-                {percent}
-            </td>
-            <td class="watch-volume">{volume}</td>
-            <td class="watch-fresh">
-                <span class="freshness-badge" data-state=move || freshness_badge::name(state.get())>
-                    <span class="freshness-dot" aria-hidden="true"></span>
-                    <span class="freshness-word">{fresh}</span>
-                </span>
-            </td>
-            <td
-                class="watch-quality"
-                title=move || quality_title.get()
-                data-severity=move || severity.get().map_or("none", |severity| severity.as_str())
-            >
-                {quality}
-            </td>
-        </tr>
+        <td
+            class="watch-quality"
+            title=move || title.get()
+            data-severity=move || severity.get().map_or("none", |severity| severity.as_str())
+        >
+            {quality}
+        </td>
     }
-    .into_any()
 }
 
 /// The charts of a symbol: it in chart A, and in chart B what is there anyway, unless that is the same.
