@@ -162,7 +162,7 @@ impl Application {
         if let Some(rate) = state.rate.clone() {
             tasks.spawn(rate.forget(shutdown.clone()));
         }
-        tasks.spawn(http::serve(self.listener, http::router(state), self.web.limits, shutdown.clone()));
+        tasks.spawn(http::serve(self.listener, http::answers(state), self.web.limits, shutdown.clone()));
         Ok(Running { progress, controls, status, address, pipeline, tasks, sockets, shutdown })
     }
 }

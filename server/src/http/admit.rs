@@ -28,7 +28,7 @@ pub(super) struct Entrance {
     pub gate: Gate,
 }
 
-/// Whose a request is.
+/// Whose a request is; handlers find it in the request's extensions, unless it is nobody's.
 #[derive(Clone, Debug)]
 pub(super) enum Identity {
     /// Nobody says, or nobody asks.
@@ -133,7 +133,9 @@ impl Entrance {
                 refusal
             }
             None => {
-                request.extensions_mut().insert(identity);
+                if !matches!(identity, Identity::Anonymous) {
+                    request.extensions_mut().insert(identity);
+                }
                 let mut response = answer(request).await;
                 // An answer that needed a key is nobody else's: a cache in between must not keep it for others.
                 if self.keys.mode() == KeyMode::Required {

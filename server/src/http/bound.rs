@@ -1,5 +1,5 @@
-//! What bounds every request: how large it may be, how long its answer may take, whether its sender is let in; and what
-//! becomes of all that goes wrong.
+//! What bounds every request: how large it may be, how long its answer may take, whether its sender is let in; what becomes
+//! of all that goes wrong; and how it is counted.
 //!
 //! One middleware with everything in it, and not one for each: axum copies all that a layer has inside of it, twice for each
 //! request, and what that has inside of it again.
@@ -9,7 +9,7 @@ use super::{
     admit::Entrance,
     dialect::Dialect,
     error,
-    observe::{explain, set_default},
+    observe::{Counted, Counts, explain, set_default},
 };
 use axum::{
     body::{Body, HttpBody},
@@ -18,9 +18,17 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures::FutureExt;
+use futures::{FutureExt, poll};
 use http_body_util::Limited;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+use tokio::time::{error::Elapsed, timeout};
 
 /// The largest request body that is read.
 pub(super) const BODY_LIMIT_BYTES: usize = 64 * 1024;
@@ -33,19 +41,31 @@ pub(super) struct Bounds {
     pub answer: Duration,
     /// What caches are told where the handler does not say it.
     pub cache_control: &'static str,
+    pub counts: Counts,
 }
 
 /// Answers within the bounds, or says in the words of the path why not: 413, 503 too slow, 500 for a panic, and what the
 /// entrance refuses.
 pub(super) async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
-    let dialect = Dialect::of(request.uri().path());
-    let answer = AssertUnwindSafe(tokio::time::timeout(bounds.answer, bounds.answer(request, next))).catch_unwind();
-    let response = match answer.await {
+    let (dialect, counted) = (Dialect::of(request.uri().path()), Counted::from(&request));
+    // In its place from the beginning: what is around it would have to move it there.
+    let answer = pin!(bounds.answer(request, next));
+    let response = match AssertUnwindSafe(within(bounds.answer, answer)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(_elapsed)) => Problem::too_slow().into_response(),
         Err(panic) => error::panicked(panic),
     };
-    dialect.translate(explain(response).await)
+    let response = dialect.translate(explain(response).await);
+    bounds.counts.count(&counted, response.status());
+    response
+}
+
+/// The clock is looked at only for answers that have to wait for something.
+async fn within<T>(limit: Duration, mut answer: Pin<&mut impl Future<Output = T>>) -> Result<T, Elapsed> {
+    match poll!(&mut answer) {
+        Poll::Ready(answer) => Ok(answer),
+        Poll::Pending => Box::pin(timeout(limit, answer)).await,
+    }
 }
 
 impl Bounds {

@@ -1,7 +1,7 @@
 //! HTTP: who may ask what, and how answers and refusals look.
 //!
 //! This module knows no SQL and no Kafka: `store` answers, `pipeline::Status` says how the pipeline does, `feed` serves
-//! sockets. [`router`] is what is answered, [`serve`] the connections it is answered on; opening the port belongs to the
+//! sockets. [`answers`] is what is answered, [`serve`] the connections it is answered on; opening the port belongs to the
 //! caller.
 
 mod admit;
@@ -65,15 +65,16 @@ pub use serve::serve;
 pub use state::AppState;
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::Request,
+    middleware,
+    response::Response,
     routing::{any, get},
 };
 use bound::{BODY_LIMIT_BYTES, Bounds};
-use std::sync::Arc;
-use tower_http::compression::{
-    CompressionLayer,
-    predicate::{DefaultPredicate, NotForContentType, Predicate},
-};
+use observe::Observed;
+use std::{convert::Infallible, sync::Arc};
+use tower::{service_fn, util::BoxCloneSyncService};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// What programs call: who may, and as often as [`RequestRate`] allows.
@@ -137,10 +138,13 @@ fn unlimited() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz)).routes(routes!(health::metrics))
 }
 
+/// What answers requests.
+pub type Answers = BoxCloneSyncService<Request, Response, Infallible>;
+
 /// Everything the server answers.
 ///
 /// Peer addresses are taken from `ConnectInfo<SocketAddr>` in the request's extensions when the caller put it there.
-pub fn router(state: AppState) -> Router {
+pub fn answers(state: AppState) -> Answers {
     let description = document::Encoded::from(openapi());
     let (data, _) = limited().split_for_parts();
     let data = data
@@ -163,8 +167,9 @@ pub fn router(state: AppState) -> Router {
 
     let keys = state.feed.door.keys().clone();
     let entrance = admit::Entrance { rate: state.rate.clone(), keys, gate: state.gate.clone() };
+    let counts = observe::Counts::default();
     let bound = |routes: Router<AppState>, entrance, cache_control| {
-        let bounds = Bounds { entrance, answer: state.limits.answer, cache_control };
+        let bounds = Bounds { entrance, answer: state.limits.answer, cache_control, counts: counts.clone() };
         routes.layer(middleware::from_fn_with_state(Arc::new(bounds), bound::bound))
     };
     // Live data is old the moment it is stored.
@@ -177,15 +182,17 @@ pub fn router(state: AppState) -> Router {
     let (operations, _) = unlimited().split_for_parts();
     let operations = operations.method_not_allowed_fallback(error::method_not_allowed);
 
-    // Pages and files are asked for again each time; an unchanged file answers 304.
-    data.merge(bound(pages, Some(entrance), "no-cache"))
+    let routes = data
+        // Pages and files are asked for again each time; an unchanged file answers 304.
+        .merge(bound(pages, Some(entrance), "no-cache"))
         .merge(bound(operations, None, "no-store"))
-        // A Parquet file is compressed in itself.
-        .layer(CompressionLayer::new().compress_when(
-            DefaultPredicate::new().and(NotForContentType::const_new(format::Format::Parquet.media_type())),
-        ))
-        .layer(middleware::from_fn_with_state(observe::Counts::default(), observe::observe))
-        .with_state(state)
+        .with_state(state);
+    // Around all routes and not each of them, because axum copies what is around a route for every request.
+    let observed = Arc::new(Observed::new(routes));
+    BoxCloneSyncService::new(service_fn(move |request| {
+        let observed = observed.clone();
+        async move { Ok(observed.answer(request).await) }
+    }))
 }
 
 /// The API's description of itself, as `/api/openapi.json` has it.

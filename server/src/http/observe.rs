@@ -1,10 +1,11 @@
-//! What happens to every request and response, whatever it is about: counting, and headers.
+//! What happens to every request and response, whatever it is about: a line in the log, counting, compression, and headers.
 
-use super::{Problem, bound::BODY_LIMIT_BYTES, credential};
+use super::{Problem, bound::BODY_LIMIT_BYTES, credential, format::Format};
 use axum::{
-    extract::{MatchedPath, Request, State},
+    Router,
+    body::Body,
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use metrics::{Counter, Histogram};
@@ -12,6 +13,11 @@ use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
+};
+use tower::{Layer, ServiceExt};
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{And, DefaultPredicate, NotForContentType, Predicate},
 };
 use tracing::Instrument;
 
@@ -40,13 +46,35 @@ const LONGEST_REASON: usize = 4 * 1024;
 #[derive(Clone, Default)]
 pub struct Counts(Arc<RwLock<HashMap<String, OfRoute>>>);
 
+/// A request that is being answered.
+pub(super) struct Counted {
+    method: &'static str,
+    route: Option<MatchedPath>,
+    started: Instant,
+}
+
+impl Counted {
+    pub(super) fn from(request: &Request) -> Self {
+        let method = match *request.method() {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
+        };
+        Self { method, route: request.extensions().get::<MatchedPath>().cloned(), started: Instant::now() }
+    }
+}
+
 struct OfRoute {
     seconds: Histogram,
     answered: Vec<(&'static str, StatusCode, Counter)>,
 }
 
 impl Counts {
-    fn count(&self, method: &'static str, route: &str, status: StatusCode, took: Duration) {
+    pub(super) fn count(&self, answered: &Counted, status: StatusCode) {
+        let (method, took) = (answered.method, answered.started.elapsed());
+        let route = answered.route.as_ref().map_or("other", MatchedPath::as_str);
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if known.get(route).is_some_and(|of| of.count(method, status, took)) {
             return;
@@ -79,44 +107,66 @@ impl OfRoute {
     }
 }
 
-/// What happens to every request: a key leaves its address before anything is logged, it is timed and counted, and its
-/// answer gets security headers where the handler has not set its own.
-pub async fn observe(State(counts): State<Counts>, request: Request, next: Next) -> Response {
-    let request = credential::take(request);
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = match *request.method() {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    };
-    let started = Instant::now();
-    let mut response = if tracing::enabled!(tracing::Level::DEBUG) {
-        traced(request, next, started).await
-    } else {
-        next.run(request).await
-    };
-    let route = route.as_ref().map_or("other", MatchedPath::as_str);
-    counts.count(method, route, response.status(), started.elapsed());
-    let headers = response.headers_mut();
-    headers.reserve(SECURITY.len());
-    for (name, value) in SECURITY {
-        set_default(headers, name, value);
-    }
-    response
+/// Everything that is answered, and what happens to all of it.
+pub(super) struct Observed {
+    routes: Router,
+    compression: CompressionLayer<Compressible>,
+    compressible: Compressible,
 }
 
-/// With a span for all that is logged on the way, and a line at its end.
-async fn traced(request: Request, next: Next, started: Instant) -> Response {
-    let span = tracing::debug_span!("request", method = %request.method(), uri = %request.uri());
-    async {
-        let response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered");
+/// A Parquet file is compressed in itself.
+type Compressible = And<DefaultPredicate, NotForContentType>;
+
+impl Observed {
+    pub(super) fn new(routes: Router) -> Self {
+        let parquet = NotForContentType::const_new(Format::Parquet.media_type());
+        let compressible = DefaultPredicate::new().and(parquet);
+        Self { routes, compression: CompressionLayer::new().compress_when(compressible.clone()), compressible }
+    }
+
+    /// A key leaves the address before anything is logged, and the answer gets security headers where its handler has not
+    /// set its own.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let request = credential::take(request);
+        let mut response = if tracing::enabled!(tracing::Level::DEBUG) {
+            self.traced(request).await
+        } else {
+            self.compressed(request).await
+        };
+        let headers = response.headers_mut();
+        headers.reserve(SECURITY.len());
+        for (name, value) in SECURITY {
+            set_default(headers, name, value);
+        }
         response
     }
-    .instrument(span)
-    .await
+
+    /// With a span for all that is logged on the way, and a line at its end.
+    async fn traced(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let span = tracing::debug_span!("request", method = %request.method(), uri = %request.uri());
+        async {
+            let response = self.compressed(request).await;
+            tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered");
+            response
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Compressed, if the client can read that. For others there is nothing around the body, and caches are told all the same.
+    async fn compressed(&self, request: Request) -> Response {
+        let routes = self.routes.clone();
+        if request.headers().contains_key(header::ACCEPT_ENCODING) {
+            let Ok(response) = Box::pin(self.compression.layer(routes).oneshot(request)).await;
+            return response.map(Body::new);
+        }
+        let Ok(mut response) = routes.oneshot(request).await;
+        if self.compressible.should_compress(&response) {
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        response
+    }
 }
 
 /// Says in one language what layers and extractors refuse in plain text: a body that is too large, or does not come.

@@ -2,8 +2,7 @@
 
 use super::{
     AppState, Catalogue, data_docs, error, findings, freshness::FreshnessView, pipeline_view::PipelineView, provenance,
-    quarantine_pages,
-    reactive::keep_apart,
+    quarantine_pages, reactive::keep_apart,
 };
 use crate::{
     checkpoint::Runner,

@@ -58,7 +58,13 @@ pub struct Params<'a> {
 impl<'a> Params<'a> {
     fn parse(uri: &'a Uri) -> Self {
         let query = uri.query().unwrap_or_default();
-        Self { pairs: form_urlencoded::parse(query.as_bytes()).collect(), ..Self::default() }
+        let pairs = if query.contains(['%', '+']) {
+            form_urlencoded::parse(query.as_bytes()).collect()
+        } else {
+            let pairs = query.split('&').filter(|pair| !pair.is_empty());
+            pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (k.into(), v.into())).collect()
+        };
+        Self { pairs, ..Self::default() }
     }
 
     /// Says what is wrong with a parameter.
@@ -70,14 +76,13 @@ impl<'a> Params<'a> {
     fn take(&mut self, name: &'static str) -> Option<Cow<'a, str>> {
         self.known.push(name);
         let (mut found, mut is_repeated) = (None, false);
-        self.pairs.retain_mut(|(pair, value)| {
-            let is_mine = *pair == name;
-            if is_mine && !value.is_empty() {
+        while let Some(at) = self.pairs.iter().position(|(pair, _)| pair == name) {
+            let (_, value) = self.pairs.remove(at);
+            if !value.is_empty() {
                 is_repeated |= found.is_some();
-                found = Some(std::mem::take(value));
+                found = Some(value);
             }
-            !is_mine
-        });
+        }
         if is_repeated {
             self.report(name, "is given more than once");
             return None;

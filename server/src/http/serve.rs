@@ -6,11 +6,11 @@
 //! them, is answered by hyper with a bare 400, 414 or 431.
 
 use super::{
+    Answers,
     limit::{Doorkeeper, Limits, Refusal},
     patience::Patient,
 };
 use axum::{
-    Router,
     body::{Body, HttpBody},
     extract::ConnectInfo,
     http::Request,
@@ -56,7 +56,7 @@ const REFUSED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     \"message\":\"Close some connections, or try again later.\"}";
 
 /// Serves until `shutdown`, and then until what is under way has been answered, at most `limits.drain`.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) {
+pub async fn serve(listener: TcpListener, answers: Answers, limits: Limits, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
     let doorkeeper = Doorkeeper::new(&limits);
     let told = Arc::new(Semaphore::new(TOLD_AT_ONCE));
@@ -73,7 +73,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
                         let stream = Patient::new(stream, limits.write, place);
                         let connection = Connection {
                             peer,
-                            router: router.clone(),
+                            answers: answers.clone(),
                             limits: limits.clone(),
                             shutdown: shutdown.clone(),
                         };
@@ -125,16 +125,16 @@ fn refuse(mut stream: TcpStream, peer: SocketAddr, refusal: Refusal, told: &Arc<
 
 struct Connection {
     peer: SocketAddr,
-    router: Router,
+    answers: Answers,
     limits: Arc<Limits>,
     shutdown: CancellationToken,
 }
 
 impl Connection {
     async fn serve(self, stream: Patient<TcpStream>) {
-        let Self { peer, router, limits, shutdown } = self;
+        let Self { peer, answers, limits, shutdown } = self;
         let within = limits.body;
-        let service = router.map_request(move |request: Request<Incoming>| {
+        let service = answers.map_request(move |request: Request<Incoming>| {
             let mut request = request.map(|body| timed(body, within));
             request.extensions_mut().insert(ConnectInfo(peer));
             request

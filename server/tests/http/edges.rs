@@ -17,7 +17,7 @@ async fn ask(served: &Served, head: &str) -> Reply {
 #[tokio::test]
 async fn malformed_and_oversized_requests_are_refused_and_harm_nobody() {
     let site = Site::start().await;
-    let served = Served::start(site.router(), Limits::default()).await;
+    let served = Served::start(site.answers(), Limits::default()).await;
     let long = "a".repeat(100_000);
     let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
     for (what, bytes, allowed) in [
@@ -53,7 +53,7 @@ async fn malformed_and_oversized_requests_are_refused_and_harm_nobody() {
 #[tokio::test]
 async fn a_request_cannot_be_smuggled_behind_another() {
     let site = Site::start().await;
-    let served = Served::start(site.router(), Limits::default()).await;
+    let served = Served::start(site.answers(), Limits::default()).await;
     // Length and coding contradict each other: whichever is believed, what follows is not taken for a second request.
     let both = b"POST /api/v1/bars HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n\
         0\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -73,7 +73,7 @@ async fn a_request_cannot_be_smuggled_behind_another() {
 #[tokio::test]
 async fn no_path_leads_out_of_the_site() {
     let site = Site::start().await;
-    let served = Served::start(site.router(), Limits::default()).await;
+    let served = Served::start(site.answers(), Limits::default()).await;
     for path in [
         "/../../../../etc/passwd",
         "/pkg/../../../../etc/passwd",
@@ -110,7 +110,7 @@ async fn no_path_leads_out_of_the_site() {
 #[tokio::test]
 async fn odd_methods_and_overrides_change_nothing() {
     let site = Site::start().await;
-    let served = Served::start(site.router(), Limits::default()).await;
+    let served = Served::start(site.answers(), Limits::default()).await;
     for method in ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get", "GET\tX", "A".repeat(500).as_str()] {
         for path in ["/api/v1/bars?symbol=AMZN", "/livez", "/", "/pkg/stockstream.js", "/api/openapi.json", "/api"] {
             let reply = ask(&served, &format!("{method} {path} HTTP/1.1")).await;
@@ -166,7 +166,7 @@ async fn head_range_and_conditions_are_answered_as_the_standard_says() {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let site = Site::start().await;
-    let served = Served::start(site.router(), Limits::default()).await;
+    let served = Served::start(site.answers(), Limits::default()).await;
     let head = "POST /api/v1/bars HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n";
     let reply = served.exchange(head.as_bytes()).await;
     assert_eq!((reply.status, reply.header("content-type")), (413, "application/problem+json"), "{reply:?}");
@@ -186,7 +186,7 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
 async fn a_body_that_does_not_come_is_refused_in_time() {
     let site = Site::start().await;
     let limits = Limits { body: Duration::from_millis(300), ..Limits::default() };
-    let served = Served::start(site.router(), limits).await;
+    let served = Served::start(site.answers(), limits).await;
     let head = "POST /api/v1/pipeline/pause HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
     let reply = served.exchange(head.as_bytes()).await;
     assert_eq!((reply.status, reply.header("content-type")), (400, "application/problem+json"), "{reply:?}");
@@ -198,7 +198,7 @@ async fn an_answer_that_does_not_come_is_given_up() {
     let site = Site::start().await;
     site.fill("AMZN", 1).await;
     let limits = Limits { answer: Duration::from_millis(300), ..Limits::default() };
-    let served = Served::start(site.router_with(&limits), limits).await;
+    let served = Served::start(site.answers_with(&limits), limits).await;
     let mut writer = site.store().pool().begin().await.unwrap();
     sqlx::query("lock table stock in access exclusive mode").execute(&mut *writer).await.unwrap();
     let reply = served.get("/api/v1/bars?symbol=AMZN").await;
@@ -269,7 +269,7 @@ async fn every_route_and_every_refusal_carries_the_whole_set_of_security_headers
 async fn who_asks_too_fast_is_told_when_to_go_on_and_health_is_never_limited() {
     let limits = Limits { requests_per_second: NonZeroU32::new(1), limit_loopback: true, ..Limits::default() };
     let site = Site::start().await;
-    let served = Served::start(site.router_with(&limits), limits).await;
+    let served = Served::start(site.answers_with(&limits), limits).await;
     let answers = join_all((0..30).map(|_| served.get("/api/openapi.json"))).await;
     let (allowed, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert!(allowed.len() >= 10, "ten seconds' worth at once: {}", allowed.len());

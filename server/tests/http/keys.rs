@@ -225,7 +225,7 @@ async fn sockets_take_keys_that_may_stream_and_are_closed_when_they_are_revoked(
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = port.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(http::serve(port, site.router(), http::Limits::default(), stop.clone()));
+    tokio::spawn(http::serve(port, site.answers(), http::Limits::default(), stop.clone()));
 
     let whole = |key: &ApiKey| key.whole().expose_secret().to_owned();
     for (query, code) in [(String::new(), 401), (format!("?apikey={}", whole(&reader)), 403)] {

@@ -161,7 +161,7 @@ async fn a_page_that_can_send_no_headers_opens_both_sockets_by_its_address() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = port.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(http::serve(port, site.router(), http::Limits::default(), stop.clone()));
+    tokio::spawn(http::serve(port, site.answers(), http::Limits::default(), stop.clone()));
     let from_page = |path: &str| {
         let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
         request.headers_mut().insert(header::ORIGIN, PAGE.parse().unwrap());

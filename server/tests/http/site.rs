@@ -1,7 +1,6 @@
 //! A server with a database of its own, asked in process.
 
 use axum::{
-    Router,
     body::{Body, Bytes, to_bytes},
     http::{HeaderMap, HeaderName, Method, Request, StatusCode, header},
 };
@@ -23,7 +22,7 @@ use server::{
     checkpoint::{Checkpoint, Runner},
     embedded::Postgres,
     feed::{CatchUp, Door, Feed, Hub, SocketConfig},
-    http::{self, AppState},
+    http::{self, Answers, AppState},
     pipeline::{self, StatusWriter},
     store::Store,
     telemetry,
@@ -103,7 +102,7 @@ pub fn row(symbol: &'static str, time: &str, price: &str) -> Row {
 }
 
 pub struct Site {
-    router: Router,
+    answers: Answers,
     pub state: AppState,
     pub pipeline: StatusWriter,
     _files: TempDir,
@@ -149,26 +148,26 @@ impl Site {
             .site_pkg_dir("pkg")
             .build();
         let state = AppState::new(feed, options, METRICS.clone(), pipeline::Controls::default());
-        Self { router: http::router(state.clone()), state, pipeline, _files: files, _shared: None }
+        Self { answers: http::answers(state.clone()), state, pipeline, _files: files, _shared: None }
     }
 
     pub fn store(&self) -> &Store {
         &self.state.feed.store
     }
 
-    pub fn router(&self) -> Router {
-        self.router.clone()
+    pub fn answers(&self) -> Answers {
+        self.answers.clone()
     }
 
     /// The same server with these limits per caller.
-    pub fn router_with(&self, limits: &http::Limits) -> Router {
-        http::router(self.state.clone().limited(limits))
+    pub fn answers_with(&self, limits: &http::Limits) -> Answers {
+        http::answers(self.state.clone().limited(limits))
     }
 
     /// With the control endpoints open to this token.
     pub fn controlled_by(self, token: &str) -> Self {
         let state = self.state.controlled_by(Some(&token.parse().unwrap()));
-        Self { router: http::router(state.clone()), state, ..self }
+        Self { answers: http::answers(state.clone()), state, ..self }
     }
 
     /// With keys, the control token as it was, and a heart that beats fast.
@@ -178,19 +177,19 @@ impl Site {
         state.feed.door = Door::checking(sockets, Keys::new(mode));
         let token = token.map(|token| token.parse().unwrap());
         let state = state.controlled_by(token.as_ref()).limited(&http::Limits::default());
-        Self { router: http::router(state.clone()), state, ..self }
+        Self { answers: http::answers(state.clone()), state, ..self }
     }
 
     /// With the state that it has now.
     pub fn served_as_it_is(self) -> Self {
-        Self { router: http::router(self.state.clone()), ..self }
+        Self { answers: http::answers(self.state.clone()), ..self }
     }
 
     /// With these checkpoints, which only run when somebody asks.
     pub fn with_checkpoints(self, checkpoints: Vec<Checkpoint>) -> Self {
         let runner = Runner::new(self.store().clone(), checkpoints);
         let state = self.state.running(runner);
-        Self { router: http::router(state.clone()), state, ..self }
+        Self { answers: http::answers(state.clone()), state, ..self }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -206,7 +205,7 @@ impl Site {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+        let response = self.answers.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         Answer { status: head.status, headers: head.headers, bytes, path: path.to_owned() }

@@ -161,10 +161,10 @@ async fn pages_of_allowed_origins_may_read_and_no_others() {
     let sockets =
         SocketConfig { allowed_origins: vec!["https://charts.example".parse().unwrap()], ..SocketConfig::default() };
     state.feed.door = Door::new(sockets);
-    let router = server::http::router(state);
+    let answers = server::http::answers(state);
     let ask = |method: Method, path: &'static str, origin: &'static str| {
         let request = Request::builder().method(method).uri(path).header(header::ORIGIN, origin);
-        router.clone().oneshot(request.header("access-control-request-method", "GET").body(Body::empty()).unwrap())
+        answers.clone().oneshot(request.header("access-control-request-method", "GET").body(Body::empty()).unwrap())
     };
     let allowed = |response: &Response| {
         response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN).map(|origin| origin.to_str().unwrap().to_owned())

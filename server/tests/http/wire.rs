@@ -1,8 +1,8 @@
 //! The server on a real port, and a client that can misbehave.
 
-use axum::Router;
-use server::http::{self, Limits};
-use std::{future::Future, net::SocketAddr, time::Duration};
+use axum::{extract::Request, response::Response};
+use server::http::{self, Answers, Limits};
+use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -10,6 +10,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 /// The longest a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,11 +22,14 @@ pub struct Served {
 }
 
 impl Served {
-    pub async fn start(router: Router, limits: Limits) -> Self {
+    pub async fn start<S>(answers: S, limits: Limits) -> Self
+    where
+        S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let ended = tokio::spawn(http::serve(listener, router, limits, shutdown.clone()));
+        let ended = tokio::spawn(http::serve(listener, Answers::new(answers), limits, shutdown.clone()));
         Self { address, shutdown, ended }
     }
 

@@ -56,11 +56,11 @@ impl Site {
         let options = LeptosOptions::builder().output_name("stockstream").build();
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
         let limits = Limits { limit_loopback: true, ..Limits::default() };
-        let router =
-            http::router(AppState::new(feed, options, metrics, pipeline::Controls::default()).limited(&limits));
+        let answers =
+            http::answers(AppState::new(feed, options, metrics, pipeline::Controls::default()).limited(&limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(http::serve(listener, router, limits, CancellationToken::new()));
+        tokio::spawn(http::serve(listener, answers, limits, CancellationToken::new()));
         Self { address, hub, door, sockets, shutdown }
     }
 
