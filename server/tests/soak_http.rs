@@ -13,7 +13,7 @@ mod site;
 #[allow(dead_code, reason = "shared with the suite, which uses all of it")]
 mod wire;
 
-use axum::{body::Bytes, routing::post};
+use axum::{Router, body::Bytes, routing::post};
 use server::http::Limits;
 use site::Site;
 use std::{
@@ -81,8 +81,8 @@ async fn dawdle(served: Arc<Served>, beginning: &'static [u8]) -> Duration {
 async fn thousands_of_slow_peers_are_cut_and_the_others_hardly_notice() {
     let site = Site::start().await;
     site.fill("AMZN", 1).await;
-    let router = site.router().route("/read", post(async |body: Bytes| body.len().to_string()));
-    let served = Arc::new(Served::start(router, Limits::default()).await);
+    let read = Router::new().route("/read", post(async |body: Bytes| body.len().to_string()));
+    let served = Arc::new(Served::start(read.fallback_service(site.answers()), Limits::default()).await);
 
     let (stop, stopped) = watch::channel(false);
     let alone = tokio::spawn(measure(served.clone(), stopped));

@@ -27,6 +27,7 @@ mod findings;
 mod format;
 mod freshness;
 mod gate;
+mod head_timer;
 mod health;
 mod json;
 mod limit;

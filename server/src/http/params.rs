@@ -47,7 +47,7 @@ pub(super) fn read_uri<T: Request>(uri: &Uri) -> Result<T, Problem> {
 }
 
 /// The parameters of one request and what was found wrong with them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Params<'a> {
     /// Not yet asked for.
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -64,7 +64,7 @@ impl<'a> Params<'a> {
             let pairs = query.split('&').filter(|pair| !pair.is_empty());
             pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (k.into(), v.into())).collect()
         };
-        Self { pairs, ..Self::default() }
+        Self { pairs, known: Vec::with_capacity(12), violations: Vec::new() }
     }
 
     /// Says what is wrong with a parameter.

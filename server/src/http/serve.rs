@@ -7,6 +7,7 @@
 
 use super::{
     Answers,
+    head_timer::HeadTimer,
     limit::{Doorkeeper, Limits, Refusal},
     patience::Patient,
 };
@@ -17,10 +18,7 @@ use axum::{
 };
 use futures::{StreamExt, stream};
 use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use std::{
     io,
     net::SocketAddr,
@@ -140,7 +138,7 @@ impl Connection {
             request
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(HeadTimer::new(limits.header))
             .header_read_timeout(limits.header)
             .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
