@@ -229,7 +229,7 @@ test("paper is white whatever the theme, and has no controls on it", async () =>
     assert.equal(await page.locator(".page-nav").isVisible(), false);
     const [paper, picture] = await page.evaluate(() => {
       const of = (element, property) => getComputedStyle(element)[property];
-      return [of(document.body, "backgroundColor"), of(document.querySelector(".chart-overlay"), "filter")];
+      return [of(document.documentElement, "backgroundColor"), of(document.querySelector(".chart-overlay"), "filter")];
     });
     assert.equal(paper, "rgb(247, 248, 250)");
     assert.equal(picture, isDark ? "invert(1) hue-rotate(180deg)" : "none");

@@ -26,6 +26,8 @@ struct Inner {
     next_session: AtomicU64,
     /// Whether the head is known.
     begun: watch::Sender<bool>,
+    /// Records that the pipeline took in the last second.
+    rate: AtomicU64,
 }
 
 #[derive(Default)]
@@ -176,6 +178,15 @@ impl Hub {
         for mailbox in watching.flat_map(|watched| watched.subscribers.values()) {
             mailbox.push(frame.clone());
         }
+    }
+
+    /// Records that the pipeline took in the last second; 0 before the first.
+    pub fn rate(&self) -> u64 {
+        self.inner.rate.load(Ordering::Relaxed)
+    }
+
+    pub fn set_rate(&self, rows_per_second: u64) {
+        self.inner.rate.store(rows_per_second, Ordering::Relaxed);
     }
 
     /// Hands a frame to every session.

@@ -23,6 +23,7 @@ pub async fn pulse(hub: Hub, status: StatusHandle, shutdown: CancellationToken) 
         let rows_per_second =
             if seconds > 0.0 { ((now.consumed - before.consumed) as f64 / seconds).round() } else { 0.0 };
         before = now.clone();
+        hub.set_rate(rows_per_second as u64);
         metrics::gauge!("stockstream_feed_sessions").set(hub.sessions() as f64);
         if let Some(lag) = now.lag {
             metrics::gauge!("stockstream_lag_records").set(lag as f64);

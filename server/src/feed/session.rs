@@ -164,7 +164,8 @@ impl Session {
         }
         self.greet();
         let pipe = self.feed.status.borrow().clone();
-        self.send(&ServerMessage::Pipe { state: pipe.state, lag: pipe.lag, rows_per_second: 0.0 });
+        let rows_per_second = self.feed.hub.rate() as f64;
+        self.send(&ServerMessage::Pipe { state: pipe.state, lag: pipe.lag, rows_per_second });
         let mut beat = tokio::time::interval(self.config().beat_every);
         beat.reset();
         let mailbox = self.membership.mailbox.clone();

@@ -1,6 +1,7 @@
 //! RFC 6455, section 4.2: what is a handshake and what is not; and whose pages may begin one.
 
-use crate::raw::{ACCEPT, KEY, Raw, Site, header, request};
+use crate::raw::{ACCEPT, KEY, Raw, Reply, Site, header, request};
+use market::wire::ServerMessage;
 use server::feed::SocketConfig;
 
 async fn site() -> Site {
@@ -89,4 +90,19 @@ async fn what_is_no_handshake_is_refused_with_the_reason() {
         assert_eq!(status(&head), expected, "{name}: {head}");
     }
     assert_eq!(site.door.taken(), 0, "no refusal takes a seat");
+}
+
+#[tokio::test]
+async fn a_client_is_told_at_once_how_fast_the_pipeline_is() {
+    let site = Site::start(SocketConfig::default()).await;
+    site.hub.set_rate(9);
+    let mut raw = Raw::open(site.address).await;
+    let told = loop {
+        match raw.reply().await {
+            Reply::Message(ServerMessage::Pipe { rows_per_second, .. }) => break rows_per_second,
+            Reply::Message(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(told, 9.0);
 }
