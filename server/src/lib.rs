@@ -3,7 +3,7 @@
 //! `command` is what the binary does, `config` what it can be told, `application` the running whole; `pipeline` consumes and writes, `store` holds all
 //! SQL, `access` knows the keys of programs, `feed` pushes to sockets, `pack` asks the rules over several bars, `provenance` says where a candle came from, `http` answers requests, `static_site` writes
 //! pages to files, `embedded` is the stack of `demo`, `source` writes into
-//! source databases, `telemetry` is logs and metrics, `failpoint` is where the chaos harness
+//! source databases, `telemetry` is logs and metrics, `progress` what long commands show, `failpoint` is where the chaos harness
 //! strikes.
 
 pub mod access;
@@ -20,6 +20,7 @@ pub mod http;
 pub mod outbound;
 pub mod pack;
 pub mod pipeline;
+pub mod progress;
 pub mod provenance;
 pub mod source;
 pub mod static_site;

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     config::ValidateConfig,
+    progress,
     store::validate::{Asset, Step, validate},
 };
 use anyhow::Context;
 use chrono::Utc;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use quality::suite::ValidationResult;
 use sqlx::{ConnectOptions, Connection};
 use std::{fmt::Write, fs, path::Path, time::Duration};
@@ -32,7 +32,7 @@ pub async fn run(config: ValidateConfig) -> anyhow::Result<bool> {
     let on_stdout = config.json.as_deref() == Some(Path::new("-"));
     let mut results = Vec::with_capacity(suites.len());
     for suite in &suites {
-        let bar = spinner();
+        let bar = progress::spinner(Duration::from_millis(100));
         let result = validate(&mut connection, &asset, suite, Utc::now(), |step| bar.set_message(told(step)))
             .await
             .with_context(|| format!("cannot validate {} with {}", config.table, suite.name))?;
@@ -70,14 +70,4 @@ fn told(step: Step) -> String {
         Step::Rows { expectations, read } => format!("{read} rows read for {expectations} expectations"),
         Step::Rest { done, expectations } => format!("{done} of {expectations} expectations are done"),
     }
-}
-
-fn spinner() -> ProgressBar {
-    // Hidden where standard error is no terminal.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }

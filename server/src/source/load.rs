@@ -10,9 +10,9 @@ use super::replay::ReplayArgs;
 use super::sink::Sink;
 use super::tally::Tally;
 use crate::config::SymbolFile;
+use crate::progress;
 use anyhow::Context;
 use chrono::Utc;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use market::{Bar, Symbol};
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -52,7 +52,7 @@ pub async fn load(args: ReplayArgs, shutdown: CancellationToken) -> anyhow::Resu
     let reading = tokio::task::spawn_blocking(move || read(&files, &send));
     let loading = async {
         sink.prepare().await?;
-        sink.progress = progress_bar(sizes);
+        sink.progress = progress::bar(Some(sizes), "{bar:32} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left");
         while let Some(Piece { rows, tally: read, bytes }) = pieces.recv().await {
             tally.written += sink.upsert(rows).await?;
             tally.add_read(read);
@@ -117,13 +117,4 @@ fn read(files: &[SymbolFile], pieces: &mpsc::Sender<Piece>) -> Result<(), CsvErr
         }
     }
     Ok(())
-}
-
-fn progress_bar(bytes: u64) -> ProgressBar {
-    // Hidden where standard error is no terminal.
-    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:32} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }

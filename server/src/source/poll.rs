@@ -8,10 +8,10 @@ use super::sink::{Sink, TableArgs};
 use super::tally::Tally;
 use super::vendor::{Answer, Refusal, alpha_vantage, original};
 use crate::outbound::{describe, personal_client};
+use crate::progress;
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use market::{Bar, Symbol};
 use rand::Rng;
 use reqwest::{Client, StatusCode, header};
@@ -103,7 +103,7 @@ struct State {
 pub async fn poll(args: PollArgs, shutdown: CancellationToken) -> anyhow::Result<Tally> {
     let started = Instant::now();
     let mut run = Poll::new(args)?;
-    run.sink.progress = progress_bar();
+    run.sink.progress = progress::spinner(Duration::from_millis(200));
     let ended = tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(()),
@@ -387,16 +387,6 @@ fn write_state(file: &Path, state: &State) -> anyhow::Result<()> {
     std::fs::write(&beside, text)
         .and_then(|()| std::fs::rename(&beside, file))
         .with_context(|| format!("{} cannot be written", file.display()))
-}
-
-fn progress_bar() -> ProgressBar {
-    // Hidden where standard error is no terminal.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 #[cfg(test)]

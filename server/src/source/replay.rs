@@ -5,9 +5,10 @@ use super::sink::{Sink, TableArgs};
 use super::target::Batch;
 use super::timeline::Timeline;
 use crate::config::SymbolFile;
+use crate::progress;
 use chrono::{TimeDelta, Utc};
 use clap::Args;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use market::{Bar, Symbol};
 use std::fmt;
 use std::path::PathBuf;
@@ -189,16 +190,11 @@ impl Replay {
 }
 
 fn progress_bar(total: Option<u64>) -> ProgressBar {
-    // Hidden where standard error is no terminal.
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     let template = match total {
         Some(_) => "{bar:32} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
         None => "{spinner} {human_pos} rows, {per_sec}",
     };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
+    progress::bar(total, template)
 }
 
 #[cfg(test)]

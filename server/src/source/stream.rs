@@ -14,10 +14,11 @@ use super::socket::{self, Socket};
 use super::tally::Tally;
 use super::target::Written;
 use super::vendor::{Event, alpaca, finnhub, massive};
+use crate::progress;
 use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use market::{Bar, Symbol};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -112,7 +113,7 @@ pub async fn stream(args: StreamArgs, shutdown: CancellationToken) -> anyhow::Re
         () = shutdown.cancelled() => return Ok(Tally::default()),
         prepared = sink.prepare() => prepared?,
     }
-    let progress = progress_bar();
+    let progress = progress::spinner(Duration::from_millis(200));
     sink.progress = progress.clone();
     let (rows, waiting) = mpsc::channel(WAITING);
     let mut writer = Writer(tokio::spawn(write(sink, waiting)));
@@ -458,16 +459,6 @@ impl Stream {
             warn!("the last minutes were not written: the source database is away");
         }
     }
-}
-
-fn progress_bar() -> ProgressBar {
-    // Hidden where standard error is no terminal.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 #[cfg(test)]
