@@ -1,7 +1,7 @@
 //! Bars, page by page, and the newest ones.
 
 use super::{
-    AlpacaBar, AlpacaError, Query, Refusal, TAG, symbol,
+    AlpacaBar, AlpacaError, TAG, symbol,
     words::{AlpacaTimeframe, InclusiveEnd, as_they_are, one_source},
 };
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         Problem,
         cursor::Cursor,
         market_data::{Sort, SymbolList},
-        params::{Instant, Limit, Params, Request},
+        params::{Instant, Limit, Params, Query, Request},
         schema,
     },
     store::{BarsQuery, ReadError, Store},
@@ -187,7 +187,7 @@ pub struct AlpacaBarsOf {
 pub async fn list_alpaca_bars(
     State(store): State<Store>,
     Query(AlpacaBarsRequest { symbols, window }): Query<AlpacaBarsRequest>,
-) -> Result<Json<AlpacaBars>, Refusal> {
+) -> Result<Json<AlpacaBars>, Problem> {
     let (found, next_page_token) = window.page(&store, &symbols).await?;
     let bars = found.into_iter().map(|(symbol, bars)| (symbol, bars.iter().map(AlpacaBar::from).collect())).collect();
     Ok(Json(AlpacaBars { bars, next_page_token }))
@@ -206,10 +206,10 @@ pub async fn list_alpaca_bars_of(
     State(store): State<Store>,
     Path(name): Path<String>,
     Query(window): Query<AlpacaWindow>,
-) -> Result<Json<AlpacaBarsOf>, Refusal> {
+) -> Result<Json<AlpacaBarsOf>, Problem> {
     let symbol = symbol(&name)?;
     if window.page_token.as_ref().is_some_and(|token| token.symbol != symbol) {
-        return Err(Problem::invalid_parameter("page_token", "belongs to another symbol").into());
+        return Err(Problem::invalid_parameter("page_token", "belongs to another symbol"));
     }
     let (found, next_page_token) = window.page(&store, std::slice::from_ref(&symbol)).await?;
     let bars = found.get(&symbol).into_iter().flatten().map(AlpacaBar::from).collect();
@@ -283,7 +283,7 @@ impl Request for AlpacaSymbols {
 pub async fn list_alpaca_latest(
     State(store): State<Store>,
     Query(AlpacaSymbols { symbols }): Query<AlpacaSymbols>,
-) -> Result<Json<AlpacaLatest>, Refusal> {
+) -> Result<Json<AlpacaLatest>, Problem> {
     let latest = store.latest(Some(&symbols)).await?;
     let bars = latest.into_iter().map(|latest| (latest.symbol, AlpacaBar::from(&latest.bar))).collect();
     Ok(Json(AlpacaLatest { bars }))
@@ -303,10 +303,10 @@ pub async fn list_alpaca_latest_of(
     State(store): State<Store>,
     Path(name): Path<String>,
     Query(AlpacaSource { .. }): Query<AlpacaSource>,
-) -> Result<Json<AlpacaLatestOf>, Refusal> {
+) -> Result<Json<AlpacaLatestOf>, Problem> {
     let symbol = symbol(&name)?;
     match store.latest(Some(std::slice::from_ref(&symbol))).await?.first() {
         Some(latest) => Ok(Json(AlpacaLatestOf { bar: AlpacaBar::from(&latest.bar), symbol })),
-        None => Err(Problem::no_bars(&symbol).into()),
+        None => Err(Problem::no_bars(&symbol)),
     }
 }

@@ -10,17 +10,8 @@ pub(super) mod bars;
 pub(super) mod snapshots;
 mod words;
 
-use super::{
-    Problem,
-    dialect::Dialect,
-    params::{self, Request},
-};
-use crate::store::ReadError;
-use axum::{
-    extract::FromRequestParts,
-    http::{StatusCode, Uri, request::Parts},
-    response::{IntoResponse, Response},
-};
+use super::Problem;
+use axum::http::{StatusCode, Uri};
 use chrono::{DateTime, Utc};
 use market::{Bar, Symbol};
 use rust_decimal::Decimal;
@@ -66,9 +57,6 @@ impl From<&Bar> for AlpacaBar {
     }
 }
 
-/// A refusal in Alpaca's words.
-pub struct Refusal(Problem);
-
 /// The body of a refusal.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AlpacaError, example = json!({"code": 40010000, "message": "timeframe: is missing"}))]
@@ -85,43 +73,14 @@ impl<'a> From<&'a Problem> for AlpacaError<'a> {
     }
 }
 
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        Self(error.into())
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        Dialect::Alpaca.translate(self.0.into_response())
-    }
-}
-
-/// Extracts a [`Request`], or refuses in Alpaca's words.
-pub struct Query<T>(T);
-
-impl<T: Request, S: Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        Ok(Self(params::read_uri(&parts.uri)?))
-    }
-}
-
 /// The symbol of a path.
-fn symbol(text: &str) -> Result<Symbol, Refusal> {
-    text.parse().map_err(|error: market::InvalidSymbol| Problem::invalid_parameter("symbol", &error.to_string()).into())
+fn symbol(text: &str) -> Result<Symbol, Problem> {
+    text.parse().map_err(|error: market::InvalidSymbol| Problem::invalid_parameter("symbol", &error.to_string()))
 }
 
 /// 404 for what of Alpaca's API is not here.
-pub async fn not_found(uri: Uri) -> Refusal {
+pub async fn not_found(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(120).collect();
     let detail = format!("There is nothing at {path}: of Alpaca's market data there are bars and snapshots of stocks.");
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail).into()
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
 }

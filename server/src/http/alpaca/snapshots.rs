@@ -1,11 +1,14 @@
 //! Snapshots: the newest minute, its day and the day before.
 
 use super::{
-    AlpacaBar, AlpacaError, Query, Refusal, TAG,
+    AlpacaBar, AlpacaError, TAG,
     bars::{AlpacaSource, AlpacaSymbols},
     symbol,
 };
-use crate::{http::Problem, store::Store};
+use crate::{
+    http::{Problem, params::Query},
+    store::Store,
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -63,7 +66,7 @@ pub struct AlpacaSnapshotOf {
 pub async fn list_alpaca_snapshots(
     State(store): State<Store>,
     Query(AlpacaSymbols { symbols }): Query<AlpacaSymbols>,
-) -> Result<Json<BTreeMap<Symbol, AlpacaSnapshot>>, Refusal> {
+) -> Result<Json<BTreeMap<Symbol, AlpacaSnapshot>>, Problem> {
     let snapshots = store.snapshots(&symbols).await?;
     Ok(Json(snapshots.iter().map(|snapshot| (snapshot.latest.symbol.clone(), snapshot.into())).collect()))
 }
@@ -82,10 +85,10 @@ pub async fn find_alpaca_snapshot(
     State(store): State<Store>,
     Path(name): Path<String>,
     Query(AlpacaSource { .. }): Query<AlpacaSource>,
-) -> Result<Json<AlpacaSnapshotOf>, Refusal> {
+) -> Result<Json<AlpacaSnapshotOf>, Problem> {
     let symbol = symbol(&name)?;
     match store.snapshots(std::slice::from_ref(&symbol)).await?.first() {
         Some(snapshot) => Ok(Json(AlpacaSnapshotOf { symbol, snapshot: snapshot.into() })),
-        None => Err(Problem::no_bars(&symbol).into()),
+        None => Err(Problem::no_bars(&symbol)),
     }
 }

@@ -1,10 +1,10 @@
 //! Bars.
 
-use super::{Query, Refusal, Resolution, TAG, Ticker, UdfError};
+use super::{Resolution, TAG, Ticker, UdfError};
 use crate::{
     http::{
         Problem,
-        params::{Params, Request, is_in_calendar},
+        params::{Params, Query, Request, is_in_calendar},
     },
     store::{BarsQuery, Store},
 };
@@ -144,7 +144,7 @@ pub(super) fn real(time: DateTime<Utc>, timeframe: Timeframe) -> DateTime<Utc> {
 pub async fn find_udf_history(
     State(store): State<Store>,
     Query(request): Query<UdfHistoryRequest>,
-) -> Result<Json<UdfHistory>, Refusal> {
+) -> Result<Json<UdfHistory>, Problem> {
     let UdfHistoryRequest { symbol, from, to, resolution: timeframe, countback } = request;
     let from = from.filter(|_| countback.is_none()).map(|from| real(from, timeframe));
     let limit = countback.unwrap_or(MAX_BARS).min(MAX_BARS);
@@ -163,7 +163,7 @@ pub async fn find_udf_history(
     if before.is_empty() {
         let unknown = store.unknown(std::slice::from_ref(&symbol)).await?;
         if !unknown.is_empty() {
-            return Err(Problem::unknown_symbol(&unknown).into());
+            return Err(Problem::unknown_symbol(&unknown));
         }
     }
     let next_time = before.first().map(|bar| shown(bar.time, timeframe));

@@ -1,11 +1,14 @@
 //! What the built-in rules found, as marks on bars and on the axis of time.
 
 use super::{
-    Query, Refusal, Resolution, TAG, Ticker, UdfError,
+    Resolution, TAG, Ticker, UdfError,
     history::{Seconds, real, shown},
 };
 use crate::{
-    http::params::{Params, Request},
+    http::{
+        Problem,
+        params::{Params, Query, Request},
+    },
     store::{FindingFilter, Store},
 };
 use axum::{Json, extract::State};
@@ -95,7 +98,7 @@ fn looks(severity: Severity) -> (&'static str, &'static str) {
 }
 
 /// The findings of a window that still hold, oldest first, each with the time of its bar as the protocol shows it.
-async fn find(store: &Store, request: UdfMarksRequest) -> Result<Vec<(i64, Finding)>, Refusal> {
+async fn find(store: &Store, request: UdfMarksRequest) -> Result<Vec<(i64, Finding)>, Problem> {
     let UdfMarksRequest { symbol, from, to, resolution } = request;
     // `to` is the last bar that is shown, and not the end of a window as in `history`; of days only the date counts.
     let last = if resolution.is_intraday() { to } else { to.date_naive().and_time(NaiveTime::MIN).and_utc() };
@@ -129,7 +132,7 @@ async fn find(store: &Store, request: UdfMarksRequest) -> Result<Vec<(i64, Findi
 pub async fn find_udf_marks(
     State(store): State<Store>,
     Query(request): Query<UdfMarksRequest>,
-) -> Result<Json<Vec<UdfMark>>, Refusal> {
+) -> Result<Json<Vec<UdfMark>>, Problem> {
     let marks = find(&store, request).await?.into_iter().map(|(time, finding)| {
         let (color, label) = looks(finding.severity);
         let id = format!("{} {}", finding.rule, finding.time.timestamp());
@@ -147,7 +150,7 @@ pub async fn find_udf_marks(
 pub async fn find_udf_timescale_marks(
     State(store): State<Store>,
     Query(request): Query<UdfMarksRequest>,
-) -> Result<Json<Vec<UdfTimescaleMark>>, Refusal> {
+) -> Result<Json<Vec<UdfTimescaleMark>>, Problem> {
     let marks = find(&store, request).await?.into_iter().map(|(time, finding)| {
         let (color, label) = looks(finding.severity);
         let id = format!("{} {}", finding.rule, finding.time.timestamp());

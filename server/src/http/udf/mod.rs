@@ -8,17 +8,7 @@ pub(super) mod marks;
 pub(super) mod quotes;
 pub(super) mod symbols;
 
-use super::{
-    Problem,
-    dialect::Dialect,
-    params::{self, Request},
-};
-use crate::store::ReadError;
-use axum::{
-    extract::FromRequestParts,
-    http::request::Parts,
-    response::{IntoResponse, Response},
-};
+use super::Problem;
 use market::{Symbol, Timeframe, Unit};
 use serde::Serialize;
 use std::str::FromStr;
@@ -31,9 +21,6 @@ use utoipa::{
 };
 
 pub(super) const TAG: &str = "TradingView UDF";
-
-/// A refusal in the protocol's words.
-pub struct Refusal(Problem);
 
 /// The body of a refusal.
 #[derive(Serialize, ToSchema)]
@@ -48,35 +35,6 @@ pub struct UdfError<'a> {
 impl<'a> From<&'a Problem> for UdfError<'a> {
     fn from(problem: &'a Problem) -> Self {
         Self { s: "error", errmsg: problem.detail() }
-    }
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        Self(error.into())
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        Dialect::Udf.translate(self.0.into_response())
-    }
-}
-
-/// Extracts a [`Request`], or refuses in the protocol's words.
-pub struct Query<T>(T);
-
-impl<T: Request, S: Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        Ok(Self(params::read_uri(&parts.uri)?))
     }
 }
 

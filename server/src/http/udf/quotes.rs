@@ -1,8 +1,11 @@
 //! The latest prices.
 
-use super::{Query, Refusal, TAG, Ticker, UdfError};
+use super::{TAG, Ticker, UdfError};
 use crate::{
-    http::params::{Params, Request},
+    http::{
+        Problem,
+        params::{Params, Query, Request},
+    },
     store::Store,
 };
 use axum::{Json, extract::State};
@@ -123,7 +126,7 @@ impl From<&Snapshot> for UdfPrices {
 pub async fn find_udf_quotes(
     State(store): State<Store>,
     Query(UdfQuotesRequest { symbols }): Query<UdfQuotesRequest>,
-) -> Result<Json<UdfQuotes>, Refusal> {
+) -> Result<Json<UdfQuotes>, Problem> {
     let asked: Vec<Symbol> = symbols.iter().map(|(_, symbol)| symbol.clone()).collect();
     let snapshots = store.snapshots(&asked).await?;
     let quote =

@@ -1,9 +1,9 @@
 //! What there is: the server's abilities and clock, and symbols with their sessions.
 
-use super::{Query, Refusal, TAG, Ticker, UdfError};
+use super::{TAG, Ticker, UdfError};
 use crate::http::{
     Catalogue, Problem,
-    params::{Limit, Params, Request},
+    params::{Limit, Params, Query, Request},
 };
 use axum::{Json, extract::State};
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
@@ -217,11 +217,11 @@ impl Hours {
 pub async fn find_udf_symbol(
     State(catalogue): State<Catalogue>,
     Query(UdfSymbolRequest { symbol }): Query<UdfSymbolRequest>,
-) -> Result<Json<UdfSymbol>, Refusal> {
+) -> Result<Json<UdfSymbol>, Problem> {
     let symbols = catalogue.symbols().await?;
     match symbols.iter().find(|info| info.symbol == symbol) {
         Some(info) => Ok(Json(UdfSymbol::of(info))),
-        None => Err(Problem::unknown_symbol(&[symbol]).into()),
+        None => Err(Problem::unknown_symbol(&[symbol])),
     }
 }
 
@@ -281,7 +281,7 @@ pub struct UdfFound {
 pub async fn search_udf(
     State(catalogue): State<Catalogue>,
     Query(request): Query<UdfSearchRequest>,
-) -> Result<Json<Vec<UdfFound>>, Refusal> {
+) -> Result<Json<Vec<UdfFound>>, Problem> {
     if request.r#type.is_some_and(|kind| kind != "stock") {
         return Ok(Json(Vec::new()));
     }
