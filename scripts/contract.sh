@@ -16,35 +16,9 @@ scripts/setup.sh contract
 . .tools/env
 
 say() { printf 'contract: %s\n' "$*" >&2; }
-work=$(mktemp -d "${TMPDIR:-/tmp}/stockstream-contract-XXXXXX")
-# As root, PostgreSQL runs as another user, who has to get in.
-chmod 711 "$work"
-server=
-finish() {
-  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
-  rm -rf "$work"
-}
-trap finish EXIT
-
-binary=${STOCKSTREAM:-}
-if [ -z "$binary" ]; then
-  cargo build -q -p server --no-default-features
-  binary=${CARGO_TARGET_DIR:-target}/debug/stockstream
-fi
-mkdir "$work/site"
 # Orders are tried too; they need the token.
 export STOCKSTREAM_CONTROL_TOKEN=contract-0123456789abcdef0123456789abcdef
-"$binary" demo --listen 127.0.0.1:0 --data-dir "$work/data" --site-root "$work/site" --seed 7 --log warn \
-  >"$work/out" 2>"$work/log" &
-server=$!
-url=
-for _ in $(seq 1200); do
-  url=$(sed -n 's/.*live: \(http:[^ ]*\)\/dashboard.*/\1/p' "$work/out")
-  if [ -n "$url" ]; then break; fi
-  if ! kill -0 "$server" 2>/dev/null; then cat "$work/log" >&2; say "the server ended"; server=; exit 1; fi
-  sleep 0.1
-done
-if [ -z "$url" ]; then cat "$work/log" >&2; say "the server did not come up within two minutes"; exit 1; fi
+. scripts/demo.sh
 
 # One worker: with several, Python 3.11 itself fails now and then ("AST constructor recursion depth mismatch").
 status=0
