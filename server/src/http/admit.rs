@@ -10,7 +10,7 @@
 //! in the audit trail; a key with the scope `control` opens it as the token does. Alpaca's stream is always opened: its
 //! clients say on the socket who they are. The API's own description is for everybody.
 
-use super::{Gate, Problem, RequestRate, credential::Presented};
+use super::{Gate, Problem, RequestRate, credential::Presented, rate::Left};
 use crate::access::{Denied, Key, KeyMode, Keys, Scope};
 use axum::{
     extract::{ConnectInfo, Request},
@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use secrecy::ExposeSecret;
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 /// What everybody passes through.
 #[derive(Clone)]
@@ -49,6 +49,14 @@ impl Identity {
             _ => None,
         }
     }
+}
+
+/// What became of a request at the entrance.
+#[derive(Default)]
+pub(super) struct Admission {
+    /// The whole answer; without it, the request is let in.
+    pub refusal: Option<Box<Response>>,
+    pub left: Option<Left>,
 }
 
 /// What a request needs.
@@ -111,46 +119,39 @@ impl Entrance {
         }
     }
 
-    /// Lets in, or refuses; and tells everybody what is left of what they may ask.
-    pub(super) async fn admit<F: Future<Output = Response>>(
-        &self,
-        mut request: Request,
-        answer: impl FnOnce(Request) -> F,
-    ) -> Response {
-        let identity = self.identify(&request);
+    /// Counts a request, and lets it in or refuses it.
+    pub(super) fn admit(&self, request: &mut Request) -> Admission {
+        let identity = self.identify(request);
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let key = identity.key().map(Arc::as_ref);
         let left = match self.rate.as_ref().map(|rate| rate.count(key, peer)) {
             Some(Ok(left)) => left,
-            Some(Err(too_fast)) => return *too_fast,
+            Some(Err(too_fast)) => return Admission { refusal: Some(too_fast), left: None },
             None => None,
         };
         let path = request.uri().path();
-        let mut response = match self.refusal(&identity, Need::of(request.method(), path), path) {
-            Some(refusal) => {
-                metrics::counter!("stockstream_http_denied_total", "status" => refusal.status().as_str().to_owned())
-                    .increment(1);
-                refusal
-            }
-            None => {
-                if !matches!(identity, Identity::Anonymous) {
-                    request.extensions_mut().insert(identity);
-                }
-                let mut response = answer(request).await;
-                // An answer that needed a key is nobody else's: a cache in between must not keep it for others.
-                if self.keys.mode() == KeyMode::Required {
-                    keep_private(&mut response);
-                }
-                response
-            }
-        };
+        let refusal = self.refusal(&identity, Need::of(request.method(), path), path);
+        if let Some(refusal) = &refusal {
+            metrics::counter!("stockstream_http_denied_total", "status" => refusal.status().as_str().to_owned())
+                .increment(1);
+        } else if !matches!(identity, Identity::Anonymous) {
+            request.extensions_mut().insert(identity);
+        }
+        Admission { refusal: refusal.map(Box::new), left }
+    }
+
+    /// Tells whoever asked what is left of what they may ask, and caches for whom the answer is.
+    pub(super) fn tell(&self, left: Option<&Left>, response: &mut Response) {
+        // An answer that needed a key is nobody else's: a cache in between must not keep it for others.
+        if self.keys.mode() == KeyMode::Required {
+            keep_private(response);
+        }
         if self.keys.are_on() {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("authorization, apca-api-key-id"));
         }
         if let Some(left) = left {
-            left.tell(&mut response);
+            left.tell(response);
         }
-        response
     }
 }
 

@@ -1,26 +1,27 @@
 //! What bounds every request: how large it may be, how long its answer may take, whether its sender is let in; what becomes
 //! of all that goes wrong; and how it is counted.
 //!
-//! One middleware with everything in it, and not one for each: axum copies all that a layer has inside of it, twice for each
-//! request, and what that has inside of it again.
+//! One service with everything in it, and not a layer for each: axum copies all that is around a route, twice for each
+//! request.
 
 use super::{
     Problem,
-    admit::Entrance,
+    admit::{Admission, Entrance},
     dialect::Dialect,
     error,
     observe::{Counted, Counts, explain, set_default},
 };
 use axum::{
     body::{Body, HttpBody},
-    extract::{Request, State},
+    extract::Request,
     http::header,
-    middleware::Next,
     response::{IntoResponse, Response},
+    routing::Route,
 };
 use futures::{FutureExt, poll};
 use http_body_util::Limited;
 use std::{
+    convert::Infallible,
     future::Future,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
@@ -29,6 +30,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{error::Elapsed, timeout};
+use tower::Service;
 
 /// The largest request body that is read.
 pub(super) const BODY_LIMIT_BYTES: usize = 64 * 1024;
@@ -46,18 +48,34 @@ pub(super) struct Bounds {
 
 /// Answers within the bounds, or says in the words of the path why not: 413, 503 too slow, 500 for a panic, and what the
 /// entrance refuses.
-pub(super) async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
+pub(super) fn bound(
+    bounds: Arc<Bounds>,
+    route: &mut Route,
+    mut request: Request,
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
     let (dialect, counted) = (Dialect::of(request.uri().path()), Counted::from(&request));
-    // In its place from the beginning: what is around it would have to move it there.
-    let answer = pin!(bounds.answer(request, next));
-    let response = match AssertUnwindSafe(within(bounds.answer, answer)).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_elapsed)) => Problem::too_slow().into_response(),
-        Err(panic) => error::panicked(panic),
+    let Admission { refusal, left } = bounds.admit(&mut request);
+    let answer = match refusal {
+        None => Ok(route.call(limited(request))),
+        Some(refusal) => Err(refusal),
     };
-    let response = dialect.translate(explain(response).await);
-    bounds.counts.count(&counted, response.status());
-    response
+    async move {
+        let mut response = match answer {
+            Ok(answer) => match AssertUnwindSafe(within(bounds.answer, pin!(answer))).catch_unwind().await {
+                Ok(Ok(Ok(response))) => response,
+                Ok(Err(_elapsed)) => Problem::too_slow().into_response(),
+                Err(panic) => error::panicked(panic),
+            },
+            Err(refusal) => *refusal,
+        };
+        set_default(response.headers_mut(), header::CACHE_CONTROL, bounds.cache_control);
+        if let Some(entrance) = &bounds.entrance {
+            entrance.tell(left.as_ref(), &mut response);
+        }
+        let response = dialect.translate(explain(response).await);
+        bounds.counts.count(&counted, response.status());
+        Ok(response)
+    }
 }
 
 /// The clock is looked at only for answers that have to wait for something.
@@ -69,25 +87,22 @@ async fn within<T>(limit: Duration, mut answer: Pin<&mut impl Future<Output = T>
 }
 
 impl Bounds {
-    async fn answer(&self, request: Request, next: Next) -> Response {
+    fn admit(&self, request: &mut Request) -> Admission {
         let said = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if said.is_some_and(|bytes: usize| bytes > BODY_LIMIT_BYTES) {
-            return Problem::too_large(BODY_LIMIT_BYTES).into_response();
+            return Admission {
+                refusal: Some(Box::new(Problem::too_large(BODY_LIMIT_BYTES).into_response())),
+                left: None,
+            };
         }
-        // Without a length, or with a wrong one, it ends where it becomes too long.
-        let request = if request.body().is_end_stream() {
-            request
-        } else {
-            request.map(|body| Body::new(Limited::new(body, BODY_LIMIT_BYTES)))
-        };
-        let run = |request: Request| async {
-            let mut response = next.run(request).await;
-            set_default(response.headers_mut(), header::CACHE_CONTROL, self.cache_control);
-            response
-        };
-        match &self.entrance {
-            Some(entrance) => entrance.admit(request, run).await,
-            None => run(request).await,
-        }
+        self.entrance.as_ref().map(|entrance| entrance.admit(request)).unwrap_or_default()
     }
+}
+
+/// Without a length, or with a wrong one, a body ends where it becomes too long.
+fn limited(request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
+    request.map(|body| Body::new(Limited::new(body, BODY_LIMIT_BYTES)))
 }

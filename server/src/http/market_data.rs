@@ -285,7 +285,7 @@ impl From<WriteError> for Problem {
 /// Says what the body is, and where the next page is if the body does not.
 fn describe(headers: &mut HeaderMap, format: Format, next: Option<String>) {
     // These and all that come on the way out, so that they move once.
-    headers.reserve(16);
+    headers.reserve(12);
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     if let Some(name) = format.file_name() {

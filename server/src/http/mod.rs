@@ -68,14 +68,18 @@ pub use state::AppState;
 use axum::{
     Router,
     extract::Request,
-    middleware,
     response::Response,
-    routing::{any, get},
+    routing::{Route, any, get},
 };
 use bound::{BODY_LIMIT_BYTES, Bounds};
+use futures::future::BoxFuture;
 use observe::Observed;
-use std::{convert::Infallible, sync::Arc};
-use tower::{service_fn, util::BoxCloneSyncService};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower::{Service, layer::layer_fn, service_fn};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// What programs call: who may, and as often as [`RequestRate`] allows.
@@ -139,8 +143,24 @@ fn unlimited() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz)).routes(routes!(health::metrics))
 }
 
-/// What answers requests.
-pub type Answers = BoxCloneSyncService<Request, Response, Infallible>;
+/// What answers requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Answers(Arc<Observed>);
+
+impl Service<Request> for Answers {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let observed = self.0.clone();
+        Box::pin(async move { Ok(observed.answer(request).await) })
+    }
+}
 
 /// Everything the server answers.
 ///
@@ -171,7 +191,11 @@ pub fn answers(state: AppState) -> Answers {
     let counts = observe::Counts::default();
     let bound = |routes: Router<AppState>, entrance, cache_control| {
         let bounds = Bounds { entrance, answer: state.limits.answer, cache_control, counts: counts.clone() };
-        routes.layer(middleware::from_fn_with_state(Arc::new(bounds), bound::bound))
+        let bounds = Arc::new(bounds);
+        routes.layer(layer_fn(move |mut route: Route| {
+            let bounds = bounds.clone();
+            service_fn(move |request: Request| bound::bound(bounds.clone(), &mut route, request))
+        }))
     };
     // Live data is old the moment it is stored.
     let data = bound(data, Some(entrance.clone()), "no-store");
@@ -189,11 +213,7 @@ pub fn answers(state: AppState) -> Answers {
         .merge(bound(operations, None, "no-store"))
         .with_state(state);
     // Around all routes and not each of them, because axum copies what is around a route for every request.
-    let observed = Arc::new(Observed::new(routes));
-    BoxCloneSyncService::new(service_fn(move |request| {
-        let observed = observed.clone();
-        async move { Ok(observed.answer(request).await) }
-    }))
+    Answers(Arc::new(Observed::new(routes)))
 }
 
 /// The API's description of itself, as `/api/openapi.json` has it.

@@ -22,20 +22,25 @@ use tower_http::compression::{
 use tracing::Instrument;
 
 /// What every answer carries, where its handler has not set its own. HSTS is for whoever ends TLS before this server.
-const SECURITY: [(HeaderName, &str); 6] = [
+const EVERY_ANSWER: [(HeaderName, &str); 3] = [
     // Whatever is not a page runs nothing and is framed by nobody.
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     // Files are what they say, and not what a browser makes of their bytes.
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // Pages of others cannot embed our answers. Programs are not bound by it.
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// What a document carries besides; for what is none, browsers do not heed it.
+const DOCUMENT: [(HeaderName, &str); 3] = [
     (header::REFERRER_POLICY, "same-origin"),
     // No page needs any of it, nor does anything that could be smuggled into one.
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     ),
-    // Pages of others get no handle on our windows, and cannot embed our answers. Programs are not bound by it.
+    // Pages of others get no handle on our windows.
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// The longest reason that a layer or an extractor gives, in bytes.
@@ -134,9 +139,9 @@ impl Observed {
             self.compressed(request).await
         };
         let headers = response.headers_mut();
-        headers.reserve(SECURITY.len());
-        for (name, value) in SECURITY {
-            set_default(headers, name, value);
+        let document: &[_] = if is_document(headers) { &DOCUMENT } else { &[] };
+        for (name, value) in EVERY_ANSWER.iter().chain(document) {
+            set_default(headers, name.clone(), value);
         }
         response
     }
@@ -167,6 +172,12 @@ impl Observed {
         }
         response
     }
+}
+
+/// Whether a browser would show it, rather than a program read it.
+fn is_document(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    !kind.starts_with(b"application/") || kind.starts_with(b"application/xhtml")
 }
 
 /// Says in one language what layers and extractors refuse in plain text: a body that is too large, or does not come.

@@ -6,7 +6,6 @@
 //! them, is answered by hyper with a bare 400, 414 or 431.
 
 use super::{
-    Answers,
     head_timer::HeadTimer,
     limit::{Doorkeeper, Limits, Refusal},
     patience::Patient,
@@ -15,11 +14,13 @@ use axum::{
     body::{Body, HttpBody},
     extract::ConnectInfo,
     http::Request,
+    response::Response,
 };
 use futures::{StreamExt, stream};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     pin::pin,
@@ -33,7 +34,7 @@ use tokio::{
     time::{sleep, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// The longest request line and headers together.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -54,7 +55,10 @@ const REFUSED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     \"message\":\"Close some connections, or try again later.\"}";
 
 /// Serves until `shutdown`, and then until what is under way has been answered, at most `limits.drain`.
-pub async fn serve(listener: TcpListener, answers: Answers, limits: Limits, shutdown: CancellationToken) {
+pub async fn serve<S>(listener: TcpListener, answers: S, limits: Limits, shutdown: CancellationToken)
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static,
+{
     let connections = TaskTracker::new();
     let doorkeeper = Doorkeeper::new(&limits);
     let told = Arc::new(Semaphore::new(TOLD_AT_ONCE));
@@ -121,14 +125,17 @@ fn refuse(mut stream: TcpStream, peer: SocketAddr, refusal: Refusal, told: &Arc<
     });
 }
 
-struct Connection {
+struct Connection<S> {
     peer: SocketAddr,
-    answers: Answers,
+    answers: S,
     limits: Arc<Limits>,
     shutdown: CancellationToken,
 }
 
-impl Connection {
+impl<S> Connection<S>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static,
+{
     async fn serve(self, stream: Patient<TcpStream>) {
         let Self { peer, answers, limits, shutdown } = self;
         let within = limits.body;

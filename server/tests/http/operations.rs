@@ -226,7 +226,6 @@ async fn answers_carry_the_headers_that_browsers_and_caches_need() {
         let answer = site.get(path).await;
         assert_eq!(answer.header(header::CACHE_CONTROL), cache, "{path}");
         assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
-        assert_eq!(answer.header(header::REFERRER_POLICY), "same-origin", "{path}");
         assert!(answer.header(header::CONTENT_SECURITY_POLICY).contains("frame-ancestors 'none'"), "{path}");
     }
     let worker = site.get("/sw.js").await;

@@ -1,7 +1,7 @@
 //! The server on a real port, and a client that can misbehave.
 
 use axum::{extract::Request, response::Response};
-use server::http::{self, Answers, Limits};
+use server::http::{self, Limits};
 use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -29,7 +29,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let ended = tokio::spawn(http::serve(listener, Answers::new(answers), limits, shutdown.clone()));
+        let ended = tokio::spawn(http::serve(listener, answers, limits, shutdown.clone()));
         Self { address, shutdown, ended }
     }
 
