@@ -26,7 +26,7 @@ pub fn bars_page(bars: &[Bar], next_cursor: Option<&str>) -> Vec<u8> {
         page.text(r#","close":"#);
         page.price(bar.close);
         page.text(r#","volume":"#);
-        page.whole(bar.volume.unsigned_abs(), bar.volume < 0);
+        page.number(bar.volume.unsigned_abs(), 0, bar.volume < 0);
         page.text("}");
     }
     page.text(r#"],"next_cursor":"#);
@@ -97,32 +97,30 @@ impl Page {
         while scale > 0 && digits.is_multiple_of(10) {
             (digits, scale) = (digits / 10, scale - 1);
         }
-        let unit = 10u64.pow(scale);
-        self.whole(digits / unit, price.is_sign_negative());
-        self.text(".");
-        let mut rest = digits % unit;
         if scale == 0 {
-            self.text("0");
+            (digits, scale) = (digits * 10, 1);
         }
-        for place in (0..scale).rev() {
-            let unit = 10u64.pow(place);
-            self.out.push(b'0' + (rest / unit) as u8);
-            rest %= unit;
-        }
+        self.number(digits, scale, price.is_sign_negative());
     }
 
-    fn whole(&mut self, mut number: u64, is_negative: bool) {
-        if is_negative {
-            self.text("-");
-        }
-        let mut digits = [b'0'; 20];
-        let mut first = digits.len();
-        while first == digits.len() || number > 0 {
+    /// Digits, the last `scale` of them behind the point.
+    fn number(&mut self, mut digits: u64, scale: u32, is_negative: bool) {
+        let mut text = [0; 24];
+        let (mut first, mut written) = (text.len(), 0);
+        while written <= scale || digits > 0 {
+            if written == scale && scale > 0 {
+                first -= 1;
+                text[first] = b'.';
+            }
             first -= 1;
-            digits[first] = b'0' + (number % 10) as u8;
-            number /= 10;
+            text[first] = b'0' + (digits % 10) as u8;
+            (digits, written) = (digits / 10, written + 1);
         }
-        self.out.extend_from_slice(&digits[first..]);
+        if is_negative {
+            first -= 1;
+            text[first] = b'-';
+        }
+        self.out.extend_from_slice(&text[first..]);
     }
 }
 

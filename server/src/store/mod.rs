@@ -3,6 +3,7 @@
 mod api_key;
 mod apply;
 mod audit;
+mod bar;
 mod clear;
 mod copy;
 mod dictionary;
@@ -18,7 +19,6 @@ mod model;
 mod pack;
 mod partition;
 mod pools;
-mod price;
 mod progress;
 mod provenance;
 mod quarantine;

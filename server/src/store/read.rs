@@ -4,7 +4,7 @@
 //! by index probes where its window begins or ends and only then reads the view, because Postgres sorts the whole
 //! range of a `distinct on` before a `limit` can stop it.
 
-use super::{Store, price::read_bar};
+use super::{Store, bar::read_bar};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures::TryStreamExt;
 use market::{

@@ -1,40 +1,57 @@
-//! Prices as Postgres sends them, read without a detour.
+//! Bars as Postgres sends them, read without a detour.
 //!
 //! sqlx reads a `numeric` into a list of digits, raises ten thousand to the power of each one's place, multiplies and adds in
 //! 96 bits; that was most of what a page of bars cost. Here the digits are shifted into one integer.
 
+use chrono::{DateTime, Utc};
 use market::Bar;
 use rust_decimal::Decimal;
 use sqlx::{
-    Decode, Postgres, Row, Type,
+    Decode, Postgres, Row,
     error::BoxDynError,
-    postgres::{PgRow, PgTypeInfo, PgValueFormat, PgValueRef},
+    postgres::{PgRow, PgValueFormat, PgValueRef},
 };
 
 /// A price, exactly as Postgres has it, its scale included.
 struct Price(Decimal);
 
-impl Type<Postgres> for Price {
-    fn type_info() -> PgTypeInfo {
-        <Decimal as Type<Postgres>>::type_info()
-    }
-}
-
 impl<'r> Decode<'r, Postgres> for Price {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         let quick = match value.format() {
-            PgValueFormat::Binary => of_binary(value.as_bytes()?),
+            PgValueFormat::Binary => price_of_binary(value.as_bytes()?),
             PgValueFormat::Text => None,
         };
         quick.map_or_else(|| <Decimal as Decode<Postgres>>::decode(value), Ok).map(Self)
     }
 }
 
+/// The start of a bar. Postgres sends microseconds since 2000; sqlx makes days and seconds of them, and an instant of those.
+struct Start(DateTime<Utc>);
+
+/// The year 2000, in microseconds since 1970.
+const Y2K: i64 = 946_684_800_000_000;
+
+impl<'r> Decode<'r, Postgres> for Start {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        let quick = match value.format() {
+            PgValueFormat::Binary => start_of_binary(value.as_bytes()?),
+            PgValueFormat::Text => None,
+        };
+        quick.map_or_else(|| <DateTime<Utc> as Decode<Postgres>>::decode(value), Ok).map(Self)
+    }
+}
+
+/// None of what is outside of the calendar, `infinity` for one.
+fn start_of_binary(bytes: &[u8]) -> Option<DateTime<Utc>> {
+    let micros = i64::from_be_bytes(*bytes.as_array()?);
+    DateTime::from_timestamp_micros(micros.checked_add(Y2K)?)
+}
+
 /// A number of up to four digits to the base of ten thousand; of all others, sqlx knows what they are.
 ///
 /// Postgres sends four numbers of 16 bits and then the digits: how many follow, the place of the first before the point, the
 /// sign, and how many decimal places are shown.
-fn of_binary(bytes: &[u8]) -> Option<Decimal> {
+fn price_of_binary(bytes: &[u8]) -> Option<Decimal> {
     let (head, digits) = bytes.split_first_chunk::<8>()?;
     let [count, weight, sign, scale] = [0, 2, 4, 6].map(|at| i16::from_be_bytes([head[at], head[at + 1]]));
     let (digits, []) = digits.as_chunks::<2>() else { return None };
@@ -48,14 +65,17 @@ fn of_binary(bytes: &[u8]) -> Option<Decimal> {
         number = number * 10_000 + i64::from(u16::from_be_bytes(*digit));
     }
     let (shown, written) = (i32::from(scale), places * 4);
-    let number = match u32::try_from(shown - written) {
-        Ok(missing) => number.checked_mul(10i64.checked_pow(missing)?)?,
-        // The last digit has more decimal places than are shown: those are zeros.
-        Err(_) => {
-            let unit = 10i64.checked_pow(u32::try_from(written - shown).ok()?)?;
-            (number % unit == 0).then_some(number / unit)?
-        }
+    // The last digit can have more decimal places than are shown: those are zeros.
+    let (number, rest) = match written - shown {
+        ..=0 => (number.checked_mul(10i64.checked_pow(shown.abs_diff(written))?)?, 0),
+        1 => (number / 10, number % 10),
+        2 => (number / 100, number % 100),
+        3 => (number / 1000, number % 1000),
+        _ => return None,
     };
+    if rest != 0 {
+        return None;
+    }
     let number = match sign {
         0 => number,
         0x4000 => -number,
@@ -66,17 +86,21 @@ fn of_binary(bytes: &[u8]) -> Option<Decimal> {
 
 /// The bar in the six columns of a row from `first` on: time, open, high, low, close, volume.
 ///
+/// That they are of the types `timestamptz`, `numeric` and `bigint` is for the statement to know: to ask that of each value
+/// took longer than to read it.
+///
 /// # Errors
-/// The columns are others, or a price is none (`NaN`).
+/// A price is none (`NaN`).
 pub(super) fn read_bar(row: &PgRow, first: usize) -> Result<Bar, sqlx::Error> {
-    let price = |column: usize| row.try_get(first + column).map(|Price(price)| price);
+    let price = |column: usize| row.try_get_unchecked(first + column).map(|Price(price)| price);
+    let Start(time) = row.try_get_unchecked(first)?;
     Ok(Bar {
-        time: row.try_get(first)?,
+        time,
         open: price(1)?,
         high: price(2)?,
         low: price(3)?,
         close: price(4)?,
-        volume: row.try_get(first + 5)?,
+        volume: row.try_get_unchecked(first + 5)?,
     })
 }
 
@@ -94,7 +118,7 @@ mod tests {
     }
 
     fn same(number: Decimal) -> Result<(), TestCaseError> {
-        if let Some(read) = of_binary(&binary(number)) {
+        if let Some(read) = price_of_binary(&binary(number)) {
             prop_assert_eq!((read, read.scale()), (number, number.scale()));
         }
         Ok(())
@@ -106,7 +130,7 @@ mod tests {
             ["0.01", "37.63", "-37.63", "246.40", "100", "100.00", "0.0001", "10000", "12345678.123456", "0.00010"]
         {
             let number: Decimal = text.parse().unwrap();
-            assert_eq!(of_binary(&binary(number)).map(|read| read.to_string()).as_deref(), Some(text));
+            assert_eq!(price_of_binary(&binary(number)).map(|read| read.to_string()).as_deref(), Some(text));
         }
     }
 
@@ -121,7 +145,7 @@ mod tests {
             &[0, 1],
             &[],
         ] {
-            assert_eq!(of_binary(bytes), None, "{bytes:?}");
+            assert_eq!(price_of_binary(bytes), None, "{bytes:?}");
         }
     }
 
@@ -137,8 +161,17 @@ mod tests {
         }
 
         #[test]
+        fn instants_are_read_to_the_microsecond(micros in -60_000_000_000_000_000i64..250_000_000_000_000_000) {
+            let time = DateTime::from_timestamp_micros(micros).unwrap();
+            let mut buffer = PgArgumentBuffer::default();
+            let _ = Encode::<Postgres>::encode(time, &mut buffer).unwrap();
+            prop_assert_eq!(start_of_binary(&buffer), Some(time));
+        }
+
+        #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            let _ = of_binary(&bytes);
+            let _ = start_of_binary(&bytes);
+            let _ = price_of_binary(&bytes);
         }
     }
 }
