@@ -9,7 +9,7 @@ use super::{
     admit::{Admission, Entrance},
     dialect::Dialect,
     error,
-    observe::{Counted, Counts, explain, set_default},
+    observe::{Counted, Counts, explain, is_plain, set_default},
 };
 use axum::{
     body::{Body, HttpBody},
@@ -72,7 +72,10 @@ pub(super) fn bound(
         if let Some(entrance) = &bounds.entrance {
             entrance.tell(left.as_ref(), &mut response);
         }
-        let response = dialect.translate(explain(response).await);
+        if is_plain(&response) {
+            response = Box::pin(explain(response)).await;
+        }
+        let response = dialect.translate(response);
         bounds.counts.count(&counted, response.status());
         Ok(response)
     }

@@ -286,7 +286,7 @@ impl From<WriteError> for Problem {
 fn describe(headers: &mut HeaderMap, format: Format, next: Option<String>) {
     // These and all that come on the way out, so that they move once.
     headers.reserve(12);
-    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     if let Some(name) = format.file_name() {
         let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));

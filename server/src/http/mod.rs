@@ -72,7 +72,6 @@ use axum::{
     routing::{Route, any, get},
 };
 use bound::{BODY_LIMIT_BYTES, Bounds};
-use futures::future::BoxFuture;
 use observe::Observed;
 use std::{
     convert::Infallible,
@@ -150,15 +149,14 @@ pub struct Answers(Arc<Observed>);
 impl Service<Request> for Answers {
     type Response = Response;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+    type Future = observe::Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let observed = self.0.clone();
-        Box::pin(async move { Ok(observed.answer(request).await) })
+    fn call(&mut self, request: Request) -> observe::Answer {
+        self.0.answer(request)
     }
 }
 

@@ -8,13 +8,15 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures::{TryFutureExt, future::BoxFuture};
 use metrics::{Counter, Histogram};
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tower_http::compression::{
     CompressionLayer,
     predicate::{And, DefaultPredicate, NotForContentType, Predicate},
@@ -112,6 +114,9 @@ impl OfRoute {
     }
 }
 
+/// An answer that is being made.
+pub(super) type Answer = BoxFuture<'static, Result<Response, Infallible>>;
+
 /// Everything that is answered, and what happens to all of it.
 pub(super) struct Observed {
     routes: Router,
@@ -131,47 +136,52 @@ impl Observed {
 
     /// A key leaves the address before anything is logged, and the answer gets security headers where its handler has not
     /// set its own.
-    pub(super) async fn answer(&self, request: Request) -> Response {
+    pub(super) fn answer(&self, request: Request) -> Answer {
         let request = credential::take(request);
-        let mut response = if tracing::enabled!(tracing::Level::DEBUG) {
-            self.traced(request).await
-        } else {
-            self.compressed(request).await
-        };
-        let headers = response.headers_mut();
-        let document: &[_] = if is_document(headers) { &DOCUMENT } else { &[] };
-        for (name, value) in EVERY_ANSWER.iter().chain(document) {
-            set_default(headers, name.clone(), value);
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return self.compressed(request);
         }
-        response
-    }
-
-    /// With a span for all that is logged on the way, and a line at its end.
-    async fn traced(&self, request: Request) -> Response {
-        let started = Instant::now();
+        // With a span for all that is logged on the way, and a line at its end.
         let span = tracing::debug_span!("request", method = %request.method(), uri = %request.uri());
-        async {
-            let response = self.compressed(request).await;
+        let (started, answer) = (Instant::now(), span.in_scope(|| self.compressed(request)));
+        let logged = answer.inspect_ok(move |response| {
             tracing::debug!(status = response.status().as_u16(), took = ?started.elapsed(), "answered");
-            response
-        }
-        .instrument(span)
-        .await
+        });
+        Box::pin(logged.instrument(span))
     }
 
     /// Compressed, if the client can read that. For others there is nothing around the body, and caches are told all the same.
-    async fn compressed(&self, request: Request) -> Response {
-        let routes = self.routes.clone();
+    fn compressed(&self, request: Request) -> Answer {
+        let mut routes = self.routes.clone();
         if request.headers().contains_key(header::ACCEPT_ENCODING) {
-            let Ok(response) = Box::pin(self.compression.layer(routes).oneshot(request)).await;
-            return response.map(Body::new);
+            let answer = self.compression.layer(routes).oneshot(request);
+            return Box::pin(answer.map_ok(|response| secured(response.map(Body::new))));
         }
-        let Ok(mut response) = routes.oneshot(request).await;
-        if self.compressible.should_compress(&response) {
-            response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
-        }
-        response
+        let compressible = self.compressible.clone();
+        Box::pin(routes.call(request).map_ok(move |mut response| {
+            if compressible.should_compress(&response) {
+                tell_of_encodings(response.headers_mut());
+            }
+            secured(response)
+        }))
     }
+}
+
+/// As the compression does it.
+fn tell_of_encodings(headers: &mut HeaderMap) {
+    let tells = |value: &HeaderValue| value.to_str().is_ok_and(|names| names.contains("accept-encoding"));
+    if !headers.get_all(header::VARY).iter().any(tells) {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+fn secured(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let document: &[_] = if is_document(headers) { &DOCUMENT } else { &[] };
+    for (name, value) in EVERY_ANSWER.iter().chain(document) {
+        set_default(headers, name.clone(), value);
+    }
+    response
 }
 
 /// Whether a browser would show it, rather than a program read it.
@@ -180,13 +190,15 @@ fn is_document(headers: &HeaderMap) -> bool {
     !kind.starts_with(b"application/") || kind.starts_with(b"application/xhtml")
 }
 
-/// Says in one language what layers and extractors refuse in plain text: a body that is too large, or does not come.
-pub async fn explain(response: Response) -> Response {
-    let status = response.status();
+/// Whether it is a refusal in plain text, of a layer or an extractor.
+pub(super) fn is_plain(response: &Response) -> bool {
     let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
-    if !status.is_client_error() || !response.headers().get(header::CONTENT_TYPE).is_some_and(plain) {
-        return response;
-    }
+    response.status().is_client_error() && response.headers().get(header::CONTENT_TYPE).is_some_and(plain)
+}
+
+/// Says in one language what is refused in plain text: a body that is too large, or does not come.
+pub(super) async fn explain(response: Response) -> Response {
+    let status = response.status();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::too_large(BODY_LIMIT_BYTES).into_response();
     }
