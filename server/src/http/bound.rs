@@ -68,14 +68,14 @@ pub(super) fn bound(
             },
             Err(refusal) => *refusal,
         };
+        if is_plain(&response) {
+            response = Box::pin(explain(response)).await;
+        }
+        response = dialect.translate(response);
         set_default(response.headers_mut(), header::CACHE_CONTROL, bounds.cache_control);
         if let Some(entrance) = &bounds.entrance {
             entrance.tell(left.as_ref(), &mut response);
         }
-        if is_plain(&response) {
-            response = Box::pin(explain(response)).await;
-        }
-        let response = dialect.translate(response);
         bounds.counts.count(&counted, response.status());
         Ok(response)
     }

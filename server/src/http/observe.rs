@@ -187,7 +187,7 @@ fn secured(mut response: Response) -> Response {
 /// Whether a browser would show it, rather than a program read it.
 fn is_document(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    !kind.starts_with(b"application/") || kind.starts_with(b"application/xhtml")
+    !kind.starts_with(b"application/")
 }
 
 /// Whether it is a refusal in plain text, of a layer or an extractor.

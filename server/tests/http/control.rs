@@ -125,7 +125,9 @@ async fn an_order_may_be_about_one_topic_or_one_partition() {
     }
     order(&site, "drain", &[BEARER, JSON], topic).await.is_problem(StatusCode::BAD_REQUEST, "invalid_parameter");
     let form = [BEARER, (header::CONTENT_TYPE, "text/plain")];
-    order(&site, "pause", &form, one).await.is_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
+    let refused = order(&site, "pause", &form, one).await;
+    refused.is_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
+    assert_eq!(refused.header(header::CACHE_CONTROL), "no-store");
     order(&site, "explode", &[BEARER], "").await.is_problem(StatusCode::NOT_FOUND, "not_found");
     assert_eq!(
         order(&site, "resume", &[BEARER], "").await.ok::<Value>()["changed"],
