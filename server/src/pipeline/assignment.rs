@@ -35,6 +35,12 @@ const REFRESH: Duration = Duration::from_secs(5);
 const MISSING: Duration = Duration::from_millis(500);
 /// How long the member's poll waits before it looks at everything else.
 const POLL: Duration = Duration::from_millis(100);
+const SESSION_TIMEOUT: &str = "session.timeout.ms";
+/// How long a member may be silent before the group expels it, in ms, unless configured.
+const SILENCE_MS: u32 = 10_000;
+/// How often a member is heard of within that time. A client's own 3 s, whatever the timeout, would have a member with
+/// a shorter one expelled and let in again for ever.
+const HEARTBEATS: u32 = 3;
 
 /// Follows the partitions of the topics until `stop`: all of them are ours.
 pub async fn all(
@@ -135,6 +141,22 @@ impl ConsumerContext for Context {
     }
 }
 
+/// What a member's client is told beside what every client is: our defaults, then what is configured.
+fn membership(configured: &[(String, String)]) -> Vec<(String, String)> {
+    let said = configured.iter().rev().find(|(key, _)| key == SESSION_TIMEOUT);
+    let silence = said.and_then(|(_, value)| value.parse().ok()).unwrap_or(SILENCE_MS);
+    [
+        // Only what moves is interrupted.
+        ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+        (SESSION_TIMEOUT, silence.to_string()),
+        ("heartbeat.interval.ms", (silence / HEARTBEATS).max(1).to_string()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .chain(configured.iter().cloned())
+    .collect()
+}
+
 /// This process as a member of the consumer group.
 pub struct Member {
     consumer: BaseConsumer<Context>,
@@ -153,14 +175,7 @@ impl Member {
         assigned: watch::Sender<Assigned>,
         hints: commands::Receiver<Hint>,
     ) -> KafkaResult<Self> {
-        let mut defaults = ConsumerConfig { properties: Vec::new(), ..config.clone() };
-        // Only what moves is interrupted; and a member that died is noticed within ten seconds.
-        defaults.properties =
-            [("partition.assignment.strategy", "cooperative-sticky"), ("session.timeout.ms", "10000")]
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .chain(config.properties.iter().cloned())
-                .collect();
+        let defaults = ConsumerConfig { properties: membership(&config.properties), ..config.clone() };
         let consumer: BaseConsumer<Context> = client(&defaults)
             .set("queued.min.messages", "1")
             .create_with_context(Context { assigned, status: status.clone() })?;
@@ -187,6 +202,33 @@ impl Member {
                     _ => tracing::debug!(%error, "kafka, group membership"),
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::membership;
+    use std::collections::HashMap;
+
+    fn told(configured: &[(&str, &str)]) -> HashMap<String, String> {
+        let configured: Vec<_> =
+            configured.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        membership(&configured).into_iter().collect() // the last of a name counts, as the client has it
+    }
+
+    #[test]
+    fn a_member_is_heard_of_three_times_within_the_groups_patience() {
+        for (configured, session, heartbeat) in [
+            (&[][..], "10000", "3333"),
+            (&[("session.timeout.ms", "2500")], "2500", "833"),
+            (&[("session.timeout.ms", "9000"), ("heartbeat.interval.ms", "100")], "9000", "100"),
+            (&[("session.timeout.ms", "soon")], "soon", "3333"), // which the client refuses
+        ] {
+            let told = told(configured);
+            assert_eq!(told["session.timeout.ms"], session);
+            assert_eq!(told["heartbeat.interval.ms"], heartbeat, "{configured:?}");
+            assert_eq!(told["partition.assignment.strategy"], "cooperative-sticky");
         }
     }
 }
